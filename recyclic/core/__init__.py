@@ -1,0 +1,1 @@
+"""The module host: manifests, lifecycle, event bus, database, permissions."""

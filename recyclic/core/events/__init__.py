@@ -1,0 +1,1 @@
+"""The EventBus: typed events over Redis Streams, at least once to every enabled module."""

@@ -1,0 +1,45 @@
+"""Observer: what the bus tells whoever watches it (the kit's journal, metrics, the live view)."""
+
+from __future__ import annotations
+
+from recyclic.core.events.event import Envelope
+
+
+class Observer:
+    """Hears what crosses the bus in this process. Override what you need; never raise, never block.
+
+    `group` is the consumer group (`paheko_sync`, or `paheko_sync.stats` for a named handler), `module` the module's id,
+    `attempt` counts from 1 over processes and restarts.
+    """
+
+    def stored(self, envelope: Envelope) -> None:
+        """An event became a row of a committed transaction (`within`)."""
+
+    def emitted(self, envelope: Envelope, entry_id: str) -> None:
+        """An event was appended to its stream as `entry_id`."""
+
+    def delivered(self, envelope: Envelope, module: str, group: str, attempt: int) -> None:
+        """A handler is about to run."""
+
+    def handled(self, envelope: Envelope, module: str, group: str, attempt: int, seconds: float) -> None:
+        """A handler returned; the ack follows."""
+
+    def failed(
+        self,
+        envelope: Envelope,
+        module: str,
+        group: str,
+        attempt: int,
+        error: BaseException,
+        retry_in: float | None,
+    ) -> None:
+        """A handler raised. `retry_in` is in seconds; None: no attempt is left, a dead letter follows."""
+
+    def dead(self, entry_id: str, event: str, module: str, group: str, attempt: int, reason: str) -> None:
+        """An entry went to the dead letters (also one that could not be decoded)."""
+
+    def settled(self, event: str, group: str, entry_id: str) -> None:
+        """An entry left the group's pending list: acked or dead-lettered."""
+
+    def changed(self) -> None:
+        """Something that settling depends on may have changed; called after each of the above."""
