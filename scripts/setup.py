@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,7 +62,7 @@ def fingerprint(*paths: Path, extra: str = "") -> str:
 
 
 @contextlib.contextmanager
-def stamped(name: str, print_: str):
+def stamped(name: str, print_: str) -> Iterator[bool]:
     """Yield whether the step `name` must run; keep its fingerprint once the block has passed."""
     stamp = STAMPS / name
     needed = not stamp.exists() or stamp.read_text() != print_
@@ -215,7 +216,7 @@ def browser_found() -> bool:
 
 
 def main() -> int:
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - an old Python may well run this file
         say(f"Python 3.11 or newer is needed, this is {platform.python_version()}: make PYTHON=python3.11 …")
         return 1
     goal = sys.argv[1] if len(sys.argv) > 1 else "run"
