@@ -196,7 +196,8 @@ def browser() -> None:
     raise CannotSetUpError(
         "no browser for the slot tests: Playwright could not fetch one"
         f" ({(result.stderr or result.stdout).strip().splitlines()[-1:]}).\n"
-        "Debian: sudo apt-get install chromium-headless-shell    Ubuntu and macOS: .venv/bin/playwright install chromium\n"
+        "Debian: sudo apt-get install chromium-headless-shell\n"
+        "Ubuntu and macOS: .venv/bin/playwright install chromium\n"
         "or name one: RECYCLIC_BROWSER=/path/to/chromium"
     )
 
