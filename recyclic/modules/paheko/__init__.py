@@ -1,0 +1,1 @@
+"""paheko: books every closed till session in Paheko, once."""
