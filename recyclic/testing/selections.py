@@ -1,0 +1,304 @@
+"""What a trace hands out: emissions and consumptions that matched, with the assertions that can be made on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+from recyclic.core.events.event import Envelope
+from recyclic.testing.journal import Record
+from recyclic.testing.story import Call, Emission, place_of
+from recyclic.testing.timeline import payload, seconds
+
+
+class Answers(Protocol):
+    """A response with headers, as httpx has them."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Its headers."""
+        ...
+
+
+class Court(Protocol):
+    """Whoever turns a broken expectation into a failure, and keeps account of what was asserted."""
+
+    def fail(self, problem: str) -> Exception:
+        """Return the error to raise."""
+        ...
+
+    def account(self, records: Sequence[Record | None]) -> None:
+        """Mark records as accounted for."""
+        ...
+
+    def chain(self, event_id: str) -> list[str]:
+        """Return the ids of what caused an event, the nearest first."""
+        ...
+
+    def name_of(self, event_id: str) -> str:
+        """Return how to name an id in a message."""
+        ...
+
+
+class Emitted(Sequence[Envelope]):
+    """The emissions that matched. A sequence of envelopes; `data` and `id` where there is exactly one."""
+
+    def __init__(self, court: Court, wanted: str, emissions: Sequence[Emission]) -> None:
+        self._court = court
+        self._wanted = wanted
+        self._emissions = tuple(emissions)
+        court.account([emission.record for emission in emissions])
+
+    def __len__(self) -> int:
+        return len(self._emissions)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return the envelope, or envelopes, at `index`."""
+        return [emission.envelope for emission in self._emissions][index]
+
+    def __iter__(self) -> Iterator[Envelope]:
+        return (emission.envelope for emission in self._emissions)
+
+    @property
+    def only(self) -> Envelope:
+        """The one envelope; fails where several matched."""
+        self.once()
+        return self._emissions[0].envelope
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The payload of the only one."""
+        return self.only.data
+
+    @property
+    def id(self) -> str:
+        """The id of the only one."""
+        return self.only.id
+
+    @property
+    def position(self) -> int:
+        """Where in the journal the first one stands."""
+        return self._emissions[0].record.seq
+
+    def once(self) -> Self:
+        """Fail unless exactly one matched."""
+        return self.times(1)
+
+    def times(self, count: int) -> Self:
+        """Fail unless exactly `count` matched."""
+        __tracebackhide__ = True
+        if len(self) != count:
+            shown = "\n".join(f"  {payload(emission.envelope.data)}" for emission in self._emissions)
+            raise self._court.fail(f"{self._wanted} was emitted {_times(len(self))}, not {_times(count)}:\n{shown}")
+        return self
+
+    def by(self, module: str) -> Self:
+        """Fail unless all of them were emitted by `module`."""
+        __tracebackhide__ = True
+        for emission in self._emissions:
+            if emission.by != module:
+                raise self._court.fail(f"{self._wanted} was emitted by {emission.by}, not by {module}")
+        return self
+
+    def caused_by(self, cause: Emitted | Consumed | Envelope | Answers) -> Self:
+        """Fail unless each has `cause` (an emission, or the response to a request) in its chain of causes."""
+        __tracebackhide__ = True
+        wanted, names = _causes(cause, self._court)
+        for emission in self._emissions:
+            chain = self._court.chain(emission.envelope.id)
+            if not wanted & set(chain):
+                story = " ← ".join([emission.envelope.event, *map(self._court.name_of, chain)])
+                raise self._court.fail(f"{self._wanted} was not caused by {names}; its causes: {story}")
+        return self
+
+
+@dataclass(slots=True)
+class Consumption:
+    """One event at one consumer group: every call of its handler."""
+
+    group: str
+    envelope: Envelope | None
+    calls: list[Call]
+    letter: Record | None = None
+
+    @property
+    def attempts(self) -> int:
+        """How many times the handler was tried; a doubled delivery counts once."""
+        return max((call.delivered.attempt for call in self.calls), default=self.letter.attempt if self.letter else 0)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the handler returned in the end."""
+        return bool(self.calls) and self.calls[-1].ok and self.dead is None
+
+    @property
+    def dead(self) -> Record | None:
+        """The dead letter that it became, if any."""
+        return self.letter or next((call.dead for call in self.calls if call.dead), None)
+
+    @property
+    def failures(self) -> list[Record]:
+        """The attempts that raised."""
+        return [call.ended for call in self.calls if call.ended is not None and call.failed]
+
+    @property
+    def records(self) -> list[Record | None]:
+        """Everything that was written about it."""
+        return [self.letter, *(r for call in self.calls for r in (call.delivered, call.ended, call.dead))]
+
+    def __str__(self) -> str:
+        """Return the outcome as one phrase."""
+        if self.dead:
+            return f"dead letter after {_attempts(self.attempts)}: {self.dead.text.splitlines()[0]}"
+        if self.ok:
+            return f"ok at attempt {self.attempts}"
+        if self.calls and self.calls[-1].failed:
+            error = self.failures[-1].error
+            return f"failed at attempt {self.attempts}: {type(error).__name__}: {error}"
+        return f"still running, attempt {self.attempts}"
+
+
+class Consumed(Sequence[Consumption]):
+    """The consumptions that matched: one per event and consumer group."""
+
+    def __init__(self, court: Court, wanted: str, consumptions: Sequence[Consumption]) -> None:
+        self._court = court
+        self._wanted = wanted
+        self._all = tuple(consumptions)
+        for consumption in consumptions:
+            court.account([r for r in consumption.records if r is not None])
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return the consumption, or consumptions, at `index`."""
+        return self._all[index]
+
+    @property
+    def position(self) -> int:
+        """Where in the journal the first one stands."""
+        first = self._all[0]
+        return first.calls[0].delivered.seq if first.calls else first.letter.seq if first.letter else 0
+
+    def once(self) -> Self:
+        """Fail unless exactly one event was consumed, by one group. Doubled deliveries of it count once."""
+        return self.times(1)
+
+    def times(self, count: int) -> Self:
+        """Fail unless exactly `count` matched."""
+        __tracebackhide__ = True
+        if len(self) != count:
+            shown = "\n".join(f"  {c.group}: {c}" for c in self._all)
+            raise self._court.fail(f"{self._wanted} was consumed {_times(len(self))}, not {_times(count)}:\n{shown}")
+        return self
+
+    def delivered(self, count: int) -> Self:
+        """Fail unless the handler was called `count` times for each, redeliveries included."""
+        return self._each(
+            lambda c: len(c.calls) == count, lambda c: f"was delivered {_times(len(c.calls))}, not {_times(count)}"
+        )
+
+    def ok(self, attempts: int | None = None) -> Self:
+        """Fail unless each ended well; with `attempts`, at exactly that attempt."""
+        self._each(lambda c: c.ok, lambda c: f"did not end well: {c}")
+        if attempts is not None:
+            self._each(
+                lambda c: c.attempts == attempts,
+                lambda c: f"took {_attempts(c.attempts)}, not {_attempts(attempts)}: {_failures(c)}",
+            )
+        return self
+
+    def failed(self, error: type[BaseException] | str | None = None, *, times: int | None = None) -> Self:
+        """Fail unless each raised at least once; `error` is its type or part of its text, `times` how often exactly."""
+        self._each(
+            lambda c: any(_is(record.error, error) for record in c.failures),
+            lambda c: f"did not fail{_with(error)}: {c}{_failures(c, '; ')}",
+        )
+        if times is not None:
+            self._each(
+                lambda c: len(c.failures) == times,
+                lambda c: f"failed {_times(len(c.failures))}, not {_times(times)}: {_failures(c)}",
+            )
+        return self
+
+    def dead(self, reason: str | None = None, *, attempts: int | None = None) -> Self:
+        """Fail unless each became a dead letter; `reason` is part of its text."""
+        self._each(lambda c: c.dead is not None, lambda c: f"is no dead letter: {c}")
+        if reason is not None:
+            self._each(
+                lambda c: reason in (c.dead.text if c.dead else ""),
+                lambda c: f"is a dead letter, but not because of {reason!r}: {c.dead.text if c.dead else ''}",
+            )
+        if attempts is not None:
+            self._each(
+                lambda c: c.attempts == attempts,
+                lambda c: f"died after {_attempts(c.attempts)}, not {_attempts(attempts)}",
+            )
+        return self
+
+    def retried_after(self, *delays: float) -> Self:
+        """Fail unless each was retried after exactly these delays, in seconds of the host's clock."""
+
+        def waited(consumption: Consumption) -> list[float]:
+            return [record.retry_in for record in consumption.failures if record.retry_in is not None]
+
+        return self._each(
+            lambda c: len(waited(c)) == len(delays)
+            and all(abs(a - b) < 1e-6 for a, b in zip(waited(c), delays, strict=True)),
+            lambda c: f"was retried after {_delays(waited(c))}, not after {_delays(delays)}",
+        )
+
+    def _each(self, holds: Callable[[Consumption], bool], problem: Callable[[Consumption], str]) -> Self:
+        __tracebackhide__ = True
+        wrong = [f"{self._wanted} {problem(c)}" for c in self._all if not holds(c)]
+        if wrong:
+            raise self._court.fail("\n".join(wrong))
+        return self
+
+
+def _causes(cause: Emitted | Consumed | Envelope | Answers, court: Court) -> tuple[set[str], str]:
+    if isinstance(cause, Emitted):
+        ids = {envelope.id for envelope in cause}
+    elif isinstance(cause, Consumed):
+        ids = {c.envelope.id for c in cause if c.envelope is not None}
+    elif isinstance(cause, Envelope):
+        ids = {cause.id}
+    else:
+        ids = {cause.headers["x-request-id"]}
+    return ids, ", ".join(court.name_of(event_id) for event_id in sorted(ids))
+
+
+def _is(error: BaseException | None, wanted: type[BaseException] | str | None) -> bool:
+    if wanted is None:
+        return error is not None
+    if isinstance(wanted, str):
+        return wanted in f"{type(error).__name__}: {error}"
+    return isinstance(error, wanted)
+
+
+def _with(error: type[BaseException] | str | None) -> str:
+    return "" if error is None else f" with {error if isinstance(error, str) else error.__name__}"
+
+
+def _failures(consumption: Consumption, before: str = "") -> str:
+    shown = [f"attempt {r.attempt} {type(r.error).__name__}: {r.error}{_at(r.error)}" for r in consumption.failures]
+    return before + "; ".join(shown) if shown else ""
+
+
+def _at(error: BaseException | None) -> str:
+    place = place_of(error) if error else ""
+    return f" at {place}" if place else ""
+
+
+def _delays(delays: Sequence[float]) -> str:
+    return ", ".join(seconds(delay) for delay in delays) or "no failure"
+
+
+def _times(count: int) -> str:
+    return {0: "not at all", 1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+def _attempts(count: int) -> str:
+    return "1 attempt" if count == 1 else f"{count} attempts"
