@@ -24,7 +24,7 @@ class Event(BaseModel):
     whenever the fields change.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: ClassVar[str] = ""
     version: ClassVar[int] = 1
@@ -109,12 +109,13 @@ class Envelope:
         try:
             data = orjson.loads(fields[b"data"])
             if not isinstance(data, dict):
-                raise TypeError("data is not a JSON object")
+                raise EventError(Problem("data is not a JSON object", "envelope"))
+            time = datetime.fromisoformat(fields[b"time"].decode())
             return cls(
                 id=fields[b"id"].decode(),
                 event=fields[b"type"].decode(),
                 source=fields[b"source"].decode(),
-                time=datetime.fromisoformat(fields[b"time"].decode()),
+                time=time if time.tzinfo else time.replace(tzinfo=UTC),
                 version=int(fields.get(b"dataschema", b"/1").rpartition(b"/")[2]),
                 data=data,
                 correlation_id=_text(fields, b"correlationid"),
@@ -123,7 +124,8 @@ class Envelope:
                 replayed=fields.get(b"replayed") == b"true",
             )
         except KeyError as missing:
-            raise EventError(Problem(f"the entry has no field {missing.args[0]!r}", "envelope")) from missing
+            name = missing.args[0].decode()
+            raise EventError(Problem(f"the entry has no field {name!r}", "envelope")) from missing
         except (ValueError, TypeError) as error:
             raise EventError(Problem(f"the entry cannot be read: {error}", "envelope")) from error
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
+from typing import Any
+
 from recyclic.core.events.event import Envelope
+
+log = logging.getLogger(__name__)
 
 
 class Observer:
@@ -43,3 +49,70 @@ class Observer:
 
     def changed(self) -> None:
         """Something that settling depends on may have changed; called after each of the above."""
+
+
+class Observers(Observer):
+    """Hands every call to each observer in turn, then tells `changed`. One that raises is logged, never felt."""
+
+    def __init__(self, observers: Iterable[Observer] = ()) -> None:
+        self.all = list(observers)
+
+    def _tell(self, what: str, *args: Any) -> None:
+        for observer in self.all:
+            try:
+                getattr(observer, what)(*args)
+            except Exception:
+                log.exception("observer %r failed in %s", observer, what)
+        for observer in self.all:
+            try:
+                observer.changed()
+            except Exception:
+                log.exception("observer %r failed in changed", observer)
+
+    def stored(self, envelope: Envelope) -> None:
+        """Tell all."""
+        if self.all:
+            self._tell("stored", envelope)
+
+    def emitted(self, envelope: Envelope, entry_id: str) -> None:
+        """Tell all."""
+        if self.all:
+            self._tell("emitted", envelope, entry_id)
+
+    def delivered(self, envelope: Envelope, module: str, group: str, attempt: int) -> None:
+        """Tell all."""
+        if self.all:
+            self._tell("delivered", envelope, module, group, attempt)
+
+    def handled(self, envelope: Envelope, module: str, group: str, attempt: int, seconds: float) -> None:
+        """Tell all."""
+        if self.all:
+            self._tell("handled", envelope, module, group, attempt, seconds)
+
+    def failed(
+        self,
+        envelope: Envelope,
+        module: str,
+        group: str,
+        attempt: int,
+        error: BaseException,
+        retry_in: float | None,
+    ) -> None:
+        """Tell all."""
+        if self.all:
+            self._tell("failed", envelope, module, group, attempt, error, retry_in)
+
+    def dead(self, entry_id: str, event: str, module: str, group: str, attempt: int, reason: str) -> None:
+        """Tell all."""
+        if self.all:
+            self._tell("dead", entry_id, event, module, group, attempt, reason)
+
+    def settled(self, event: str, group: str, entry_id: str) -> None:
+        """Tell all."""
+        if self.all:
+            self._tell("settled", event, group, entry_id)
+
+    def changed(self) -> None:
+        """Tell all that something may have changed."""
+        if self.all:
+            self._tell("changed")

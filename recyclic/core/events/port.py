@@ -1,0 +1,112 @@
+"""Streams: the port between the bus and Redis Streams, in operations by meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from recyclic.core.events.entries import Ack, DeadLetter, Entry, Pair, Snapshot, StreamState, Verdict, Want
+
+
+class Streams(Protocol):
+    """What the bus needs of Redis. Every operation either happened or raised BusError; a lost reply may be both.
+
+    An entry belongs to the consumer that read or claimed it. `Verdict.LOST` says that it belongs to another by now.
+    """
+
+    async def append(self, event: str, fields: Mapping[str, bytes]) -> str:
+        """Append an entry to the event's stream, trimming nothing, and return its id."""
+        ...
+
+    async def ensure_groups(self, pairs: Iterable[Pair]) -> list[Pair]:
+        """Create the groups that are missing, at the first retained entry; return those that were created."""
+        ...
+
+    async def read(self, consumer: str, wants: Sequence[Want]) -> list[list[Entry] | None]:
+        """Read new entries for each want, without waiting; None where the group does not exist."""
+        ...
+
+    async def ack(self, consumer: str, acks: Sequence[Ack]) -> list[list[Verdict]]:
+        """Ack each entry that is still the consumer's, and forget its attempts."""
+        ...
+
+    async def schedule_retry(
+        self, pair: Pair, consumer: str, entry_id: str, *, due: float, attempt: int, error: str, now: float
+    ) -> Verdict:
+        """Store with the entry, which stays pending, that `attempt` failed and when the next one is due."""
+        ...
+
+    async def take_due(self, consumer: str, wants: Sequence[Want], now: float) -> list[list[Entry] | None]:
+        """Claim entries whose retry is due, whoever holds them; None where the group does not exist."""
+        ...
+
+    async def claim(self, pair: Pair, consumer: str, dead: str, *, limit: int, now: float) -> tuple[int, list[Entry]]:
+        """Claim from a dead consumer, counting the attempt it died in; return how many it held and those to run."""
+        ...
+
+    async def mine(self, pair: Pair, consumer: str) -> list[Entry] | None:
+        """Return all that is pending on the consumer and not scheduled; None where the group does not exist."""
+        ...
+
+    async def dead_letter(self, pair: Pair, consumer: str, letter: DeadLetter) -> Verdict:
+        """Move an entry to the dead letters and ack it, in one atomic step."""
+        ...
+
+    async def leave(self, pairs: Sequence[Pair], consumer: str, now: float) -> int:
+        """Hand all that is pending on the consumer back, due now, and remove it; return how many it still holds."""
+        ...
+
+    async def beat(self, consumer: str) -> dict[str, int]:
+        """Raise the consumer's heartbeat counter, and return all of them."""
+        ...
+
+    async def forget_beat(self, consumer: str) -> None:
+        """Remove a consumer's heartbeat counter."""
+        ...
+
+    async def consumers(self, pairs: Sequence[Pair]) -> list[dict[str, int]]:
+        """Return for each pair its consumers, each with the number of entries it holds."""
+        ...
+
+    async def remove_consumer(self, pair: Pair, consumer: str) -> bool:
+        """Remove a consumer that holds nothing; return whether it is gone."""
+        ...
+
+    async def tails(self, events: Iterable[str]) -> dict[str, str]:
+        """Return where each stream ends now, as positions for `news`."""
+        ...
+
+    async def news(self, positions: Mapping[str, str]) -> dict[str, str]:
+        """Wait until a stream has grown beyond its position; return those that have, or none after a while.
+
+        Takes nothing, so cancelling it loses nothing.
+        """
+        ...
+
+    async def snapshot(self, pairs: Sequence[Pair]) -> Snapshot:
+        """Return the state of all the groups at one moment."""
+        ...
+
+    async def events(self) -> list[StreamState]:
+        """Return every event's stream with its groups, dead letters included."""
+        ...
+
+    async def dead_letters(self, pair: Pair, *, start: str = "-", limit: int = 100) -> list[DeadLetter]:
+        """Return a group's dead letters from `start` on, oldest first."""
+        ...
+
+    async def requeue(self, pair: Pair, letter_id: str, now: float) -> bool:
+        """Give a dead letter back to its group, with no attempt counted; return whether there was one."""
+        ...
+
+    async def drop(self, pair: Pair, letter_id: str) -> bool:
+        """Delete a dead letter; return whether there was one."""
+        ...
+
+    async def trim(self, event: str, maxlen: int) -> int:
+        """Trim the stream towards `maxlen`, never beyond what some group has not acked; return how many went."""
+        ...
+
+    async def close(self) -> None:
+        """Give back the connections that the transport opened itself."""
+        ...

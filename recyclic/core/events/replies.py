@@ -1,0 +1,83 @@
+"""What Redis answers, read into what the port hands over."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from redis.exceptions import RedisError, ResponseError
+
+from recyclic.core.events.entries import Entry, GroupState, Pair, Pending, Verdict, as_number
+from recyclic.errors import BusError, Problem
+
+
+@asynccontextmanager
+async def speaking(doing: str) -> AsyncIterator[None]:
+    """Turn every error of Redis or of the way to it into a BusError that says what was being done."""
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise BusError(_problem(error, doing)) from error
+
+
+def _problem(error: Exception, doing: str) -> Problem:
+    return Problem(f"cannot {doing}: {type(error).__name__}: {error}", "redis", "check that Redis runs and is not full")
+
+
+_T = TypeVar("_T")
+_MISSING = ("NOGROUP", "no such key", "requires the key to exist")
+
+
+def unless_missing(reply: Any, parse: Callable[[Any], _T]) -> _T | None:
+    """Parse a reply; None where it says that the stream or the group is missing. Other errors are raised as BusError."""
+    if isinstance(reply, ResponseError) and any(text in str(reply) for text in _MISSING):
+        return None
+    if isinstance(reply, Exception):
+        raise BusError(_problem(reply, "use a group")) from reply
+    return parse(reply)
+
+
+def verdict(reply: Any) -> Verdict:
+    """Read the reply of a fenced script about one entry."""
+    return unless_missing(reply, Verdict) or Verdict.GONE
+
+
+def read(reply: Any) -> list[Entry]:
+    """Read the reply of XREADGROUP over one stream."""
+    return [Entry(entry_id.decode(), fields) for _, rows in reply or () for entry_id, fields in rows]
+
+
+def entries(rows: Iterable[Any]) -> list[Entry]:
+    """Read entries as the scripts return them."""
+    return [
+        Entry(entry_id.decode(), dict(zip(flat[::2], flat[1::2], strict=True)) if flat else None, int(attempts))
+        for entry_id, attempts, flat in rows
+    ]
+
+
+def consumers(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Read XINFO CONSUMERS: each consumer with the number of entries it holds."""
+    return {row["name"].decode(): int(row["pending"]) for row in rows}
+
+
+def state(stream: tuple[Any, Any], pair: Pair, pending: Any, retry: Any, attempts: Any) -> GroupState:
+    """Read the replies of a snapshot that are about one group."""
+    info, groups = stream
+    group = next((row for row in groups or () if row["name"].decode() == pair[1]), None)
+    rows = unless_missing(pending, list)
+    if info is None or group is None or rows is None:
+        return GroupState(False, "0-0", "0-0", info is not None and bool(info["length"]), ())
+    last, delivered = info["last-entry"], group["last-delivered-id"].decode()
+    newest = last[0].decode() if last else "0-0"
+    due = {entry_id.decode(): score for entry_id, score in retry}
+    return GroupState(
+        exists=True,
+        last_generated=info["last-generated-id"].decode(),
+        last_delivered=delivered,
+        unread=as_number(newest) > as_number(delivered),
+        pending=tuple(
+            Pending(entry_id.decode(), consumer.decode(), int(attempts.get(entry_id, 0)), due.get(entry_id.decode()))
+            for entry_id, consumer in ((row["message_id"], row["consumer"]) for row in rows)
+        ),
+    )
