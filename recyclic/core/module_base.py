@@ -49,3 +49,7 @@ class ModuleBase(ABC):
     def register_ui_extensions(self) -> dict[str, list[str]]:
         """Return slot → component names, the same slots as `[ui] slots` of the manifest."""
         return {}
+
+    async def health(self) -> str | None:
+        """Return what keeps the module from doing its work, or None. Asked often: answer from what is known."""
+        return None

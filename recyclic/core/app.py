@@ -1,0 +1,159 @@
+"""create_app: puts the host together from its configuration; the lifespan opens and closes everything it uses."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from recyclic.config import Config
+from recyclic.core import auth_routes, observability, ui
+from recyclic.core.auth import Auth
+from recyclic.core.clock import Clock, SystemClock
+from recyclic.core.database import Database
+from recyclic.core.events.broker import Broker
+from recyclic.core.events.observer import Observer
+from recyclic.core.events.streams import RedisStreams
+from recyclic.core.guard import Guard
+from recyclic.core.http import ApiError, BodyLimit, RequestContext, install_error_handlers
+from recyclic.core.lifecycle import Lifecycle
+from recyclic.core.migration import locations
+from recyclic.core.module_loader import ModuleRegistry
+from recyclic.core.permissions import CurrentUser
+from recyclic.core.redis import open_redis
+from recyclic.errors import DatabaseError, Problem
+from recyclic.version import __version__
+
+if TYPE_CHECKING:
+    from recyclic.core.events.broker import HandlerMiddleware
+    from recyclic.core.events.streams import Streams
+
+DRAIN_SECONDS = 20
+"""How long running handlers may go on when the host stops; what is left is delivered again later."""
+
+log = structlog.get_logger(__name__)
+
+
+def create_app(
+    config: Config | None = None,
+    *,
+    registry: ModuleRegistry | None = None,
+    streams: Streams | None = None,
+    clock: Clock | None = None,
+    observers: Sequence[Observer] = (),
+    around: HandlerMiddleware | None = None,
+    consume: bool = True,
+    serve_ui: bool = True,
+) -> FastAPI:
+    """Return the host. Modules are found, checked and imported now; nothing is opened before the lifespan.
+
+    With `streams` given, the host neither opens nor closes a Redis. With `consume=False` it only emits.
+
+    Raises:
+        ConfigError: the configuration cannot be used.
+        ModuleError: the modules cannot be used; with everything that is wrong.
+    """
+    config = config or Config.load()
+    registry = registry if registry is not None else ModuleRegistry.load(config)
+    clock = clock or SystemClock()
+
+    def new_broker(opened: Streams, database: Database) -> Broker:
+        return Broker(opened, clock, observers=observers, around=around, database=database)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if app.middleware_stack is None:
+            app.middleware_stack = app.build_middleware_stack()  # from here on no module can put anything around it
+        async with AsyncExitStack() as stack:
+            await _open(app, stack, streams, new_broker)
+            if consume:
+                app.state.broker.consume()
+            yield
+
+    app = FastAPI(
+        title="Recyclic",
+        version=__version__,
+        lifespan=lifespan,
+        openapi_url=None,  # served below, to administrators
+        docs_url=None,  # the pages would load their scripts from elsewhere
+        redoc_url=None,
+        middleware=_middleware(config, registry),
+    )
+    app.state.config, app.state.registry, app.state.clock = config, registry, clock
+    install_error_handlers(app)
+    for router in (observability.router, auth_routes.router, ui.router):
+        app.include_router(router)
+    app.add_api_route("/api/openapi.json", openapi_for(app), include_in_schema=False)
+    if serve_ui:
+        app.router.default = ui.FrontEnd(ui.built_front_end(), test_mode=config.test_mode)
+    return app
+
+
+def _middleware(config: Config, registry: ModuleRegistry) -> list[Middleware]:
+    rules = {module.id: (module.manifest.permissions.section, module.manifest.permissions.level) for module in registry}
+    return [
+        Middleware(RequestContext),
+        Middleware(BodyLimit, limit=config.server.max_body_bytes),
+        Middleware(Guard, rules=rules),
+    ]
+
+
+async def _open(
+    app: FastAPI,
+    stack: AsyncExitStack,
+    streams: Streams | None,
+    new_broker: Callable[[Streams, Database], Broker],
+) -> None:
+    """Open everything in order; `stack` closes it in reverse, also when a later step fails."""
+    state = app.state
+    config: Config = state.config
+    secret = config.secret()
+    database = Database(config.database_url)
+    stack.push_async_callback(database.close)
+    await _migrate(config, database, state.registry)
+    if streams is None:
+        server = await open_redis(config)
+        stack.push_async_callback(server.close)
+        streams = RedisStreams(server.client, blocking=True)
+    broker = new_broker(streams, database)
+    stack.push_async_callback(broker.close)
+    lifecycle = Lifecycle(app, state.registry, broker, config)
+    state.database, state.broker, state.lifecycle = database, broker, lifecycle
+    state.auth = Auth(database, secret, state.clock)
+    state.ui = ui.UserInterface(lifecycle, test_mode=config.test_mode)
+    await lifecycle.start()
+    stack.push_async_callback(lifecycle.stop)
+    await broker.start()
+    stack.push_async_callback(broker.drain, DRAIN_SECONDS)
+
+
+async def _migrate(config: Config, database: Database, registry: ModuleRegistry) -> None:
+    """Migrate what may be migrated without asking; refuse to start on a database that is behind."""
+    histories = locations(registry)
+    if database.dialect == "sqlite" or config.database.migrate:
+        for name, revision in (await database.upgrade(histories)).items():
+            if revision.current != revision.head:
+                log.info("database migrated", history=name, before=revision.current, now=revision.head)
+        return
+    behind = [
+        Problem(f"{name} is at revision {at.current or 'none'} and needs {at.head}", "", "run: recyclic db upgrade")
+        for name, at in (await database.current(histories)).items()
+        if at.current != at.head
+    ]
+    if behind:
+        raise DatabaseError(behind)
+
+
+def openapi_for(app: FastAPI) -> Callable[..., Any]:
+    """Return the route that answers with the API's description, to administrators only."""
+
+    async def openapi(user: CurrentUser) -> dict[str, Any]:
+        if not user.is_administrator:
+            raise ApiError(403, "not_allowed", "This needs admin in config.")
+        return app.openapi()
+
+    return openapi

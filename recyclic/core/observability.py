@@ -1,0 +1,93 @@
+"""What an operator sees: logs and health."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Awaitable
+from typing import Any
+
+import structlog
+from fastapi import APIRouter, Request, Response
+
+from recyclic.config import LogConfig
+
+CHECK_SECONDS = 5
+"""A check that takes longer has failed."""
+
+router = APIRouter(prefix="/health", tags=["health"])
+log = structlog.get_logger(__name__)
+
+
+@router.get("/live")
+async def live() -> dict[str, str]:
+    """Say that the process runs."""
+    return {"status": "ok"}
+
+
+@router.get("/ready")
+async def ready(request: Request, response: Response) -> dict[str, Any]:
+    """Say whether work can be taken on.
+
+    503 without a database. Without Redis, or with a module in trouble, the host is `degraded` but takes on work:
+    events wait in the outbox.
+    """
+    state = request.app.state
+    checks = {
+        "database": await _check("database", state.database.ping()),
+        "redis": await _check("redis", state.broker.streams.ping()),
+    }
+    modules = {module.id: await _check(module.id, module.instance.health()) for module in state.lifecycle.running}
+    status = "ready"
+    if checks["database"] != "ok":
+        status = "unavailable"
+        response.status_code = 503
+    elif {*checks.values(), *modules.values()} != {"ok"}:
+        status = "degraded"
+    return {"status": status, "checks": checks, "modules": modules}
+
+
+async def _check(name: str, question: Awaitable[Any]) -> str:
+    """Return "ok" or "failed"; the reason is the log's, the answer is public."""
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            reason = await question
+    except Exception as error:  # noqa: BLE001 - whatever it is, the check has failed
+        reason = f"{type(error).__name__}: {error}"
+    if isinstance(reason, str):
+        log.warning("a health check failed", check=name, reason=reason)
+        return "failed"
+    return "ok"
+
+
+def configure_logging(config: LogConfig) -> None:
+    """Send structlog's and the standard library's records to standard error, as text on a terminal or as JSON."""
+    plain = config.format == "console" or (config.format == "auto" and sys.stderr.isatty())
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    ending: list[Any] = (
+        [structlog.dev.ConsoleRenderer()]
+        if plain
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(config.level.upper())
