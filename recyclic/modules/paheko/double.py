@@ -77,6 +77,7 @@ class PahekoServer:
     def __init__(self) -> None:
         self.ledger = Ledger()
         self.requests: list[Received] = []
+        self._received = threading.Condition()
         self.module_settings: dict[str, dict[str, Any]] = {}
         self._switches = Switches()
         self._transports: dict[tuple[str, int], asyncio.Transport] = {}
@@ -174,6 +175,16 @@ class PahekoServer:
     def posts(self) -> list[Received]:
         """The requests that asked for a new transaction."""
         return [one for one in self.requests if one.method == "POST" and one.path == "/api/accounting/transaction"]
+
+    def wait_for_posts(self, count: int, timeout: float = 10.0) -> None:
+        """Return when `count` transactions have been asked for; what is locked or slow is not waited for.
+
+        Raises:
+            TimeoutError: they did not come within `timeout` seconds.
+        """
+        with self._received:
+            if not self._received.wait_for(lambda: len(self.posts) >= count, timeout):
+                raise TimeoutError(f"{len(self.posts)} of {count} POSTs came within {timeout} s")
 
     # -- what goes wrong
 
@@ -313,7 +324,9 @@ class PahekoServer:
         request = Request(scope, receive)
         body = await request.body()
         received = Received(request.method, request.url.path, dict(request.query_params), dict(request.headers), body)
-        self.requests.append(received)
+        with self._received:
+            self.requests.append(received)
+            self._received.notify_all()
         response = await self._api.answer(request, body)
         books = request.method == "POST" and request.url.path.rstrip("/") in (
             "/api/accounting/transaction",

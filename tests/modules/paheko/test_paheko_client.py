@@ -14,12 +14,6 @@ from recyclic.modules.paheko.settings import PahekoSettings
 
 
 @pytest.fixture
-def server():
-    with PahekoServer() as running:
-        yield running
-
-
-@pytest.fixture
 async def client(server):
     opened = PahekoClient(PahekoSettings(**server.settings))
     yield opened

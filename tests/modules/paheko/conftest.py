@@ -1,0 +1,141 @@
+"""Workers for paheko's tests: the module on a real database and a real server, its bus written down, not sent."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+
+import pytest
+
+from recyclic.core.database import Database
+from recyclic.modules.paheko import PahekoModule
+from recyclic.modules.paheko.double import PahekoServer
+from recyclic.modules.paheko.models import EntryRow, MemberRow, metadata
+
+
+def sale_closed(session_id="s1", *, cash=0, card=0, check=0, donations=0, variance=0, day="2025-09-26", **changes):
+    """The payload of a close whose figures agree."""
+    return {
+        "session_id": session_id,
+        "business_date": day,
+        "register_name": "Caisse 1",
+        "operator": "Zoé",
+        "ticket_count": 3,
+        "sales_cents": cash + card + check - donations,
+        "donations_cents": donations,
+        "payments": {"cash": cash, "card": card, "check": check},
+        "opening_float_cents": 5000,
+        "counted_cash_cents": 5000 + cash + variance,
+        "variance_cents": variance,
+        "variance_comment": "",
+        "deferred": False,
+        **changes,
+    }
+
+
+class QuickClock:
+    """Waits by calling `meanwhile`: what the world does while the worker waits."""
+
+    def __init__(self):
+        self.waits = []
+        self.meanwhile = lambda: None
+
+    def now(self):
+        return 1_758_900_000.0
+
+    def monotonic(self):
+        return sum(self.waits)
+
+    async def wait(self, seconds, wake=None):
+        self.waits.append(seconds)
+        await asyncio.to_thread(self.meanwhile)
+
+
+class WrittenBus:
+    """Remembers what was emitted by committed transactions."""
+
+    def __init__(self):
+        self.emitted = []
+        self.handlers = {}
+
+    def on(self, event, handler, **options):
+        self.handlers[event] = handler
+
+    def within(self, uow):
+        async def emit(event, **payload):
+            uow.after_commit(lambda: self.emitted.append(event if not payload else (event, payload)))
+
+        return SimpleNamespace(emit=emit)
+
+
+class Worker:
+    """One process's module: own connections, own clock, the shared database."""
+
+    def __init__(self, database, settings):
+        self.database = database
+        self.settings = settings
+        self.clock = QuickClock()
+        self.bus = WrittenBus()
+        self.module = PahekoModule()
+        self.module.register_signals(self.bus)
+
+    async def start(self):
+        state = SimpleNamespace(database=self.database, clock=self.clock)
+        await self.module.startup(SimpleNamespace(state=state), self.settings)
+
+    async def close_till(self, *args, **figures):
+        await self.module.book_session(**sale_closed(*args, **figures))
+
+    async def entry(self, key="s1") -> EntryRow | None:
+        async with self.database.unit_of_work(read_only=True) as uow:
+            return await uow.session.get(EntryRow, key)
+
+    async def member(self, key) -> MemberRow | None:
+        async with self.database.unit_of_work(read_only=True) as uow:
+            return await uow.session.get(MemberRow, key)
+
+
+@asynccontextmanager
+async def run_workers(url, settings, count=1):
+    """Start `count` workers on one database."""
+    started = []
+    try:
+        for _ in range(count):
+            worker = Worker(Database(url), settings)
+            if not started:
+                async with worker.database.engine.begin() as connection:
+                    await connection.run_sync(metadata.create_all)
+            await worker.start()
+            started.append(worker)
+        yield started
+    finally:
+        for worker in started:
+            await worker.module.shutdown()
+            await worker.database.close()
+
+
+@pytest.fixture
+def workers():
+    """Start workers: `async with workers(url, settings, count=2) as [one, other]`."""
+    return run_workers
+
+
+@pytest.fixture
+def server():
+    """A stand-in for Paheko."""
+    with PahekoServer() as running:
+        yield running
+
+
+@pytest.fixture
+def database_url(tmp_path):
+    """A new SQLite file."""
+    return f"sqlite+aiosqlite:///{tmp_path}/shop.sqlite3"
+
+
+@pytest.fixture
+async def worker(database_url, server):
+    """One worker that writes to `server`."""
+    async with run_workers(database_url, server.settings) as [one]:
+        yield one
