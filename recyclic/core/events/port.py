@@ -107,6 +107,10 @@ class Streams(Protocol):
         """Trim the stream towards `maxlen`, never beyond what some group has not acked; return how many went."""
         ...
 
+    async def length(self, event: str) -> int:
+        """Return how many entries the stream holds."""
+        ...
+
     async def close(self) -> None:
         """Give back the connections that the transport opened itself."""
         ...

@@ -30,7 +30,7 @@ _MISSING = ("NOGROUP", "no such key", "requires the key to exist")
 
 
 def unless_missing(reply: Any, parse: Callable[[Any], _T]) -> _T | None:
-    """Parse a reply; None where it says that the stream or the group is missing. Other errors are raised as BusError."""
+    """Parse a reply; None where the stream or the group is missing. Other errors are raised as BusError."""
     if isinstance(reply, ResponseError) and any(text in str(reply) for text in _MISSING):
         return None
     if isinstance(reply, Exception):

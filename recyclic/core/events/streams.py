@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -44,6 +45,9 @@ __all__ = [
 BLOCK = 2.0
 """Seconds that the doorbell's read blocks on the server; its socket timeout lies above it."""
 
+APPENDS = 8
+"""Appends of one process that are under way at once: each takes a connection of the client's pool."""
+
 HEARTBEATS = "recyclic:heartbeats"
 _STREAM = "events:"
 
@@ -68,10 +72,11 @@ class RedisStreams:
         self._bell = bell or Bell()
         self._doorbell: Redis | None = None
         self._shas: dict[str, str] = {}
+        self._appends = asyncio.Semaphore(APPENDS)
 
     async def append(self, event: str, fields: Mapping[str, bytes]) -> str:
         """See Streams."""
-        async with replies.speaking(f"append to {_STREAM}{event}"):
+        async with self._appends, replies.speaking(f"append to {_STREAM}{event}"):
             entry_id = await self._do("XADD", _STREAM + event, "*", *(part for item in fields.items() for part in item))
         self._bell.ring(event)
         return str(entry_id.decode())
@@ -291,6 +296,11 @@ class RedisStreams:
             trimmed += step
             if not step:
                 return trimmed
+
+    async def length(self, event: str) -> int:
+        """See Streams."""
+        async with replies.speaking("measure a stream"):
+            return int(await self._do("XLEN", _STREAM + event))
 
     async def close(self) -> None:
         """See Streams."""

@@ -1,0 +1,329 @@
+"""Consumer: one process's reading and handling for all of its groups, over two connections however many they are."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import os
+import time
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from recyclic.core.events.entries import Entry, Want
+from recyclic.core.events.lane import Lane
+from recyclic.core.events.lifesigns import Lifesigns
+from recyclic.core.events.settler import Settler
+from recyclic.core.events.subscription import HandlerMiddleware, Subscription
+from recyclic.core.events.worker import Worker
+
+if TYPE_CHECKING:
+    from recyclic.core.clock import Clock
+    from recyclic.core.events.observer import Observers
+    from recyclic.core.events.port import Streams
+    from recyclic.core.events.settings import BrokerSettings
+
+log = structlog.get_logger(__name__)
+
+LONGEST_TURN = 0.002
+"""Seconds that fast handlers may keep the loop before HTTP gets its turn."""
+
+
+class Consumer:
+    """Reads, handles and settles. Everything that takes entries is one task, so nothing is taken twice.
+
+    Life: `start`, then either `drain` or, as a process that is killed would, `crash`. A consumer lives once.
+    """
+
+    def __init__(
+        self,
+        streams: Streams,
+        clock: Clock,
+        observers: Observers,
+        around: HandlerMiddleware | None,
+        subscriptions: Iterable[Subscription],
+        settings: BrokerSettings,
+    ) -> None:
+        self.name = f"{os.getpid()}-{os.urandom(4).hex()}"
+        self.lanes = [Lane(subscription) for subscription in subscriptions]
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.settler = Settler(streams, clock, observers, self.name)
+        self.worker = Worker(self.settler, clock, observers, around, settings, self.name)
+        self.worker.scheduled = self._scheduled
+        self.worker.spawn = self._spawn
+        self._life = Lifesigns(streams, clock, self.name, self.lanes, settings.lease)
+        self._life.found = self._look_again
+        self._life.overslept = self._doubt
+        self._streams = streams
+        self._clock = clock
+        self._settings = settings
+        self._by_event: dict[str, list[Lane]] = {}
+        for lane in self.lanes:
+            self._by_event.setdefault(lane.subscription.event, []).append(lane)
+        self._retries: list[tuple[float, int, Lane]] = []
+        self._counter = 0
+        self._next_poll = 0.0
+        self._news = asyncio.Event()
+        self._closing = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._working: set[asyncio.Task[None]] = set()
+        self._standing: list[asyncio.Task[None]] = []
+        self._intake: asyncio.Task[None] | None = None
+
+    @property
+    def busy(self) -> int:
+        """Return how many entries are in hand: queued, handled, or with an outcome that is not confirmed."""
+        return sum(len(lane.held) for lane in self.lanes)
+
+    def start(self) -> None:
+        """Begin to read, in tasks of our own."""
+        self._intake = self._spawn(self._take(), "recyclic-bus-intake")
+        self._standing = [
+            self._spawn(self.settler.run(), "recyclic-bus-settler"),
+            self._spawn(self._life.run(), "recyclic-bus-heartbeat"),
+            self._spawn(self._listen(), "recyclic-bus-doorbell"),
+        ]
+
+    def wake(self) -> None:
+        """Look at everything now, without being told that there is something."""
+        for lane in self.lanes:
+            lane.look()
+        self._news.set()
+
+    def claim_from(self, consumer: str) -> None:
+        """Take a consumer for dead at once, without waiting for its lease to run out."""
+        for lane in self.lanes:
+            lane.dead.add(consumer)
+        self._news.set()
+
+    async def crash(self) -> None:
+        """Die as a killed process does: nothing is finished, acked or handed back, and the heartbeat stops."""
+        self._closing.set()
+        await _cancelled(self.tasks)
+
+    async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - of the host's clock, not the loop's
+        """Stop reading, finish the running handlers, flush their outcomes, hand the rest back to the others."""
+        self._closing.set()
+        self._news.set()
+        if self._intake is not None:
+            await asyncio.wait([self._intake])
+        for lane in self.lanes:
+            lane.forget_queue()
+        if self._working:
+            await self._clock.wait(timeout, self._idle)
+        if self._working:
+            log.warning("handlers did not finish in time; their entries are handed back", handlers=len(self._working))
+        await _cancelled(self._working)
+        await _cancelled(self._standing)
+        try:
+            await self.settler.flush()
+            left = await self._streams.leave([lane.pair for lane in self.lanes], self.name, self._clock.now())
+            if not left:
+                await self._streams.forget_beat(self.name)
+        except Exception as error:  # noqa: BLE001 - the others claim what is left when our heartbeat has stopped
+            log.warning("could not hand everything back; the others will claim it", error=str(error))
+        await _cancelled(self.tasks)
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(coroutine, name=name)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+    def _scheduled(self, lane: Lane, due: float) -> None:
+        self._counter += 1
+        heapq.heappush(self._retries, (due, self._counter, lane))
+        self._news.set()
+
+    def _look_again(self) -> None:
+        self._news.set()
+
+    def _doubt(self) -> None:
+        """We were taken for dead, perhaps: what waits here may be another's by now. Ask what is still ours."""
+        log.warning("this process stood still beyond its lease; it asks what is still its own", consumer=self.name)
+        for lane in self.lanes:
+            lane.forget_queue()
+            lane.doubtful = True
+        self._news.set()
+
+    async def _listen(self) -> None:
+        """Be told which streams have grown. Reads only, takes nothing."""
+        positions: dict[str, str] | None = None
+        failures = 0
+        while self._by_event:
+            try:
+                if positions is None:
+                    positions = await self._streams.tails(self._by_event)
+                    self.wake()
+                grown = await self._streams.news(positions)
+                self._mark(grown)
+                ends = await self._streams.tails(grown)
+                if ends != grown:
+                    self._mark(ends)  # more came after what was announced: read up to there, and listen from there
+                positions.update(ends)
+                failures = 0
+            except Exception as error:  # noqa: BLE001 - this loop outlives whatever fails in it
+                positions = None
+                failures += 1
+                if failures == 1:
+                    log.warning("not told of new events; trying again", error=str(error))
+                await self._clock.wait(_pause(failures), self._closing)
+
+    def _mark(self, events: Iterable[str]) -> None:
+        for event in events:
+            for lane in self._by_event[event]:
+                lane.unread = True
+            self._news.set()
+
+    async def _take(self) -> None:
+        failures = 0
+        while not self._closing.is_set():
+            self._news.clear()
+            try:
+                await self._take_once()
+                if failures:
+                    log.warning("reading again", failures=failures)
+                failures = 0
+            except Exception as error:  # noqa: BLE001 - this loop outlives whatever fails in it
+                failures += 1
+                if failures == 1:
+                    log.warning("cannot read; trying again", error=str(error))
+                for lane in self.lanes:
+                    lane.doubtful = True
+                    lane.look()
+                await self._clock.wait(_pause(failures), self._closing)
+                continue
+            await self._clock.wait(self._until_next(), self._news)
+
+    def _until_next(self) -> float:
+        due = self._retries[0][0] - self._clock.now() if self._retries else self._settings.poll
+        return max(0.0, min(due, self._next_poll - self._clock.monotonic()))
+
+    async def _take_once(self) -> None:
+        if self._clock.monotonic() >= self._next_poll:
+            self._next_poll = self._clock.monotonic() + self._settings.poll
+            for lane in self.lanes:
+                lane.look()
+        now = self._clock.now()
+        while self._retries and self._retries[0][0] <= now:
+            heapq.heappop(self._retries)[2].due = True
+        missing: list[Lane] = []
+        for lane in self.lanes:
+            if lane.paused:
+                continue
+            if lane.doubtful:
+                await self._take_own(lane, missing)
+            while lane.dead and not lane.claimed and self._room(lane) and not self._closing.is_set():
+                await self._take_from_dead(lane, now)
+        await self._take_due(now, missing)
+        while wants := self._wants("unread"):
+            await self._take_new(wants, missing)
+        if missing:
+            await self._recreate(missing)
+
+    async def _take_own(self, lane: Lane, missing: list[Lane]) -> None:
+        """Read our own pending list: a reply that was lost had made entries ours that we never saw."""
+        entries = await self._streams.mine(lane.pair, self.name)
+        lane.doubtful = False
+        if entries is None:
+            missing.append(lane)
+        else:
+            self._feed(lane, entries)
+
+    async def _take_from_dead(self, lane: Lane, now: float) -> None:
+        dead = next(iter(lane.dead))
+        held, entries = await self._streams.claim(lane.pair, self.name, dead, limit=self._room(lane), now=now)
+        self._feed(lane, entries, claimed=True)
+        if not held:
+            await self._streams.remove_consumer(lane.pair, dead)
+            lane.dead.discard(dead)
+
+    async def _take_due(self, now: float, missing: list[Lane]) -> None:
+        wants = self._wants("due")
+        if not wants:
+            return
+        answers = await self._streams.take_due(self.name, [want for _, want in wants], now)
+        for (lane, (_, count)), entries in zip(wants, answers, strict=True):
+            lane.due = entries is not None and len(entries) == count
+            if entries is None:
+                missing.append(lane)
+            else:
+                self._feed(lane, entries)
+
+    async def _take_new(self, wants: Sequence[tuple[Lane, Want]], missing: list[Lane]) -> None:
+        for lane, _ in wants:
+            lane.unread = False
+        answers = await self._streams.read(self.name, [want for _, want in wants])
+        for (lane, (_, count)), entries in zip(wants, answers, strict=True):
+            if entries is None:
+                missing.append(lane)
+            else:
+                lane.unread = lane.unread or len(entries) == count
+                self._feed(lane, entries)
+
+    async def _recreate(self, lanes: Iterable[Lane]) -> None:
+        created = await self._streams.ensure_groups(dict.fromkeys(lane.pair for lane in lanes))
+        if created:
+            log.warning("consumer groups were missing and start at the first retained entry again", groups=created)
+        for lane in lanes:
+            lane.look()
+        self._news.set()
+
+    def _wants(self, what: str) -> list[tuple[Lane, Want]]:
+        if self._closing.is_set():
+            return []
+        return [
+            (lane, (lane.pair, room))
+            for lane in self.lanes
+            if getattr(lane, what) and not lane.paused and (room := self._room(lane)) > 0
+        ]
+
+    def _room(self, lane: Lane) -> int:
+        return self._settings.prefetch - len(lane.queue)
+
+    def _feed(self, lane: Lane, entries: Iterable[Entry], *, claimed: bool = False) -> None:
+        lane.accept(entries, claimed=claimed)
+        wanted = min(lane.subscription.concurrency, lane.workers + len(lane.queue))
+        while lane.workers < wanted:
+            lane.workers += 1
+            self._idle.clear()
+            task = self._spawn(self._work(lane), "recyclic-bus-worker")
+            self._working.add(task)
+            task.add_done_callback(self._stopped)
+
+    def _stopped(self, task: asyncio.Task[None]) -> None:
+        self._working.discard(task)
+        if not self._working:
+            self._idle.set()
+
+    async def _work(self, lane: Lane) -> None:
+        """Handle what is queued, until nothing is left."""
+        try:
+            turn = time.perf_counter()
+            while lane.queue:
+                if not self._life.trusted:
+                    self._doubt()
+                    return
+                entry = lane.queue.popleft()
+                await self.worker.handle(lane, entry)
+                if (lane.unread or lane.due or lane.dead) and len(lane.queue) * 2 <= self._settings.prefetch:
+                    self._news.set()
+                if time.perf_counter() - turn > LONGEST_TURN:
+                    await asyncio.sleep(0)
+                    turn = time.perf_counter()
+        finally:
+            lane.workers -= 1
+
+
+def _pause(failures: int) -> float:
+    return min(5.0, 0.05 * 2.0 ** min(failures, 10))
+
+
+async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel the tasks and wait until they are over."""
+    waiting = [task for task in tasks if task is not asyncio.current_task()]
+    for task in waiting:
+        task.cancel()
+    if waiting:
+        await asyncio.gather(*waiting, return_exceptions=True)

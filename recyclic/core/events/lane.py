@@ -1,0 +1,50 @@
+"""Lane: what one process has in hand of one group."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from recyclic.core.events.entries import Entry
+from recyclic.core.events.subscription import Subscription
+
+
+class Lane:
+    """The entries of one subscription between their reading and the confirmed ack."""
+
+    def __init__(self, subscription: Subscription) -> None:
+        self.subscription = subscription
+        self.pair = subscription.pair
+        self.queue: deque[Entry] = deque()
+        self.held: dict[str, Entry] = {}
+        self.claimed: set[str] = set()
+        self.dead: set[str] = set()
+        self.workers = 0
+        self.unread = True
+        self.due = True
+        self.doubtful = False
+        self.paused = False
+
+    def accept(self, entries: Iterable[Entry], *, claimed: bool = False) -> None:
+        """Queue the entries that are not in hand yet."""
+        for entry in entries:
+            if entry.id not in self.held:
+                self.held[entry.id] = entry
+                self.queue.append(entry)
+                if claimed:
+                    self.claimed.add(entry.id)
+
+    def release(self, entry: Entry) -> None:
+        """Forget an entry: it is settled, scheduled, or another's."""
+        if self.held.get(entry.id) is entry:
+            del self.held[entry.id]
+            self.claimed.discard(entry.id)
+
+    def forget_queue(self) -> None:
+        """Forget what has not been started."""
+        while self.queue:
+            self.release(self.queue.popleft())
+
+    def look(self) -> None:
+        """Have everything looked at again."""
+        self.unread = self.due = True
