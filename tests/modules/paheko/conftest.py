@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import uuid
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from recyclic.core.database import Database
 from recyclic.modules.paheko import PahekoModule
@@ -139,3 +148,48 @@ async def worker(database_url, server):
     """One worker that writes to `server`."""
     async with run_workers(database_url, server.settings) as [one]:
         yield one
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A private PostgreSQL on a socket of its own; yields its address without a database's name."""
+    programs = [shutil.which("pg_ctl"), *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin/pg_ctl")))]
+    program = next((found for found in programs if found), None)
+    if program is None:
+        pytest.skip("no PostgreSQL on this machine: install it to run these tests on it")
+    as_user = {}
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+        try:
+            as_user = {"user": pwd.getpwnam("postgres").pw_uid, "group": pwd.getpwnam("postgres").pw_gid}
+        except KeyError:
+            pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
+    home = tempfile.mkdtemp(prefix="pg-")
+    if as_user:
+        os.chown(home, as_user["user"], as_user["group"])
+
+    def run(*arguments):
+        subprocess.run([program, *arguments], cwd=home, check=True, stdout=subprocess.DEVNULL, timeout=60, **as_user)
+
+    try:
+        run("init", "-D", f"{home}/data", "-o", "-A trust -U recyclic --no-sync")
+        run("start", "-w", "-D", f"{home}/data", "-l", f"{home}/log", "-o", f"-k {home} -F -c listen_addresses=''")
+        try:
+            yield f"postgresql+asyncpg://recyclic@/{{name}}?host={home}"
+        finally:
+            run("stop", "-m", "immediate", "-D", f"{home}/data")
+    finally:
+        shutil.rmtree(home)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+async def any_database_url(request, tmp_path):
+    """A new database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path}/shop.sqlite3"
+    address = request.getfixturevalue("postgres")
+    name = f"shop_{uuid.uuid4().hex}"
+    engine = create_async_engine(address.format(name="postgres"), isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.execute(text(f"CREATE DATABASE {name}"))
+    await engine.dispose()
+    return address.format(name=name)

@@ -11,6 +11,8 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from recyclic.modules.paheko.errors import PahekoUnavailableError
 from recyclic.modules.paheko.events import EntryWritten, MemberSyncRequested, SyncRequested
@@ -53,17 +55,17 @@ async def test_a_session_with_nothing_to_book_is_done_without_a_post(worker, ser
     assert worker.bus.emitted == []
 
 
-async def test_forty_handlers_of_four_workers_book_once(database_url, server, workers):
+async def test_forty_handlers_of_four_workers_book_once(any_database_url, server, workers):
     server.latency = 0.005
-    async with workers(database_url, server.settings, count=4) as four:
+    async with workers(any_database_url, server.settings, count=4) as four:
         await asyncio.gather(*(four[n % 4].close_till(cash=4250) for n in range(40)))
         told = [event for worker in four for event in worker.bus.emitted]
     assert figures(server) == [("RECYCLIC-session-s1", {"530": 4250}, {"7073": 4250})]
     assert len(told) == 1
 
 
-async def test_many_sessions_over_several_workers_are_each_booked_once(database_url, server, workers):
-    async with workers(database_url, server.settings, count=3) as three:
+async def test_many_sessions_over_several_workers_are_each_booked_once(any_database_url, server, workers):
+    async with workers(any_database_url, server.settings, count=3) as three:
         closes = [three[n % 3].close_till(f"s{n % 20}", cash=100 + n % 20) for n in range(60)]
         await asyncio.gather(*closes)
     booked = {entry.reference: entry.debits["530"] for entry in server.entries()}
@@ -348,7 +350,7 @@ asyncio.run(main())
 
 
 @pytest.mark.slow
-async def test_a_killed_process_leaves_neither_a_lock_nor_a_second_entry(database_url, server, workers):
+async def test_a_killed_process_leaves_neither_a_lock_nor_a_second_entry(any_database_url, server, workers):
     """SIGKILL while the POST is under way: the server books it afterwards, the next worker finds it."""
     real = server._api._route
 
@@ -359,14 +361,37 @@ async def test_a_killed_process_leaves_neither_a_lock_nor_a_second_entry(databas
 
     server._api._route = kill_at_the_post
     helpers = str(Path(__file__).with_name("conftest.py"))
-    command = [sys.executable, "-c", CHILD, database_url, server.url, helpers]
+    command = [sys.executable, "-c", CHILD, any_database_url, server.url, helpers]
     child = await asyncio.to_thread(subprocess.Popen, command)
     assert await asyncio.to_thread(child.wait, 60) == -signal.SIGKILL
     server._api._route = real
-    async with workers(database_url, server.settings) as [worker]:
+    async with workers(any_database_url, server.settings) as [worker]:
         assert worker.bus.emitted == [SyncRequested(session_id="s1")]
         assert (await worker.entry()).state == "writing"
         async with asyncio.timeout(10):
             await worker.module.sync_session("s1")
         assert (await worker.entry()).state == "written"
     assert figures(server) == [("RECYCLIC-session-s1", {"530": 100}, {"7073": 100})]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("any_database_url", ["postgresql"], indirect=True)
+async def test_a_writer_whose_lock_broke_away_does_not_send(any_database_url, server, workers):
+    """On PostgreSQL the lock lives in a connection; when that is cut, another may write already."""
+    async with workers(any_database_url, server.settings) as [worker]:
+        real_find = worker.module.client.find_transactions
+
+        async def cut_meanwhile(reference):
+            async with worker.database.unit_of_work() as uow:
+                await uow.session.execute(
+                    text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+                )
+            return await real_find(reference)
+
+        worker.module.client.find_transactions = cut_meanwhile
+        with pytest.raises(DBAPIError):
+            await worker.close_till(cash=100)
+        assert server.posts == []
+        worker.module.client.find_transactions = real_find
+        await worker.close_till(cash=100)
+        assert len(server.entries()) == 1
