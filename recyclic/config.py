@@ -108,11 +108,11 @@ class Config(_Section):
     def build(cls, **overrides: Any) -> Config:
         """Return a configuration from keyword dicts, without file or environment: `build(server={"port": 0})`."""
         module_settings = {key: dict(table) for key, table in overrides.pop("module_settings", {}).items()}
+        path: Path | None = overrides.pop("path", None)
         values = {
             key: value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
             for key, value in overrides.items()
         }
-        path = values.pop("path", None)
         return cls._checked(values, module_settings, path, Path.cwd(), [], {})
 
     @classmethod

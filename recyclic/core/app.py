@@ -17,20 +17,18 @@ from recyclic.core.clock import Clock, SystemClock
 from recyclic.core.database import Database
 from recyclic.core.events.broker import Broker
 from recyclic.core.events.observer import Observer
-from recyclic.core.events.streams import RedisStreams
 from recyclic.core.guard import Guard
 from recyclic.core.http import ApiError, BodyLimit, RequestContext, install_error_handlers
 from recyclic.core.lifecycle import Lifecycle
 from recyclic.core.migration import locations
 from recyclic.core.module_loader import ModuleRegistry
 from recyclic.core.permissions import CurrentUser
-from recyclic.core.redis import open_redis
 from recyclic.errors import DatabaseError, Problem
 from recyclic.version import __version__
 
 if TYPE_CHECKING:
-    from recyclic.core.events.broker import HandlerMiddleware
-    from recyclic.core.events.streams import Streams
+    from recyclic.core.events.port import Streams
+    from recyclic.core.events.subscription import HandlerMiddleware
 
 DRAIN_SECONDS = 20
 """How long running handlers may go on when the host stops; what is left is delivered again later."""
@@ -116,19 +114,28 @@ async def _open(
     stack.push_async_callback(database.close)
     await _migrate(config, database, state.registry)
     if streams is None:
-        server = await open_redis(config)
-        stack.push_async_callback(server.close)
-        streams = RedisStreams(server.client, blocking=True)
+        streams = await _open_streams(config, stack)
     broker = new_broker(streams, database)
     stack.push_async_callback(broker.close)
     lifecycle = Lifecycle(app, state.registry, broker, config)
-    state.database, state.broker, state.lifecycle = database, broker, lifecycle
+    state.streams, state.database, state.broker, state.lifecycle = streams, database, broker, lifecycle
     state.auth = Auth(database, secret, state.clock)
     state.ui = ui.UserInterface(lifecycle, test_mode=config.test_mode)
     await lifecycle.start()
     stack.push_async_callback(lifecycle.stop)
     await broker.start()
     stack.push_async_callback(broker.drain, DRAIN_SECONDS)
+
+
+async def _open_streams(config: Config, stack: AsyncExitStack) -> Streams:
+    from recyclic.core.events.streams import RedisStreams  # noqa: PLC0415 - only for a host that opens its own Redis
+    from recyclic.core.redis import open_redis  # noqa: PLC0415
+
+    server = await open_redis(config)
+    stack.push_async_callback(server.close)
+    streams = RedisStreams(server.client, blocking=True)
+    stack.push_async_callback(streams.close)
+    return streams
 
 
 async def _migrate(config: Config, database: Database, registry: ModuleRegistry) -> None:

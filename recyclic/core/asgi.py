@@ -6,7 +6,8 @@ Importing it reads the configuration and the modules and opens nothing, so it ma
 from recyclic.config import Config
 from recyclic.core.app import create_app
 from recyclic.core.observability import configure_logging
+from recyclic.core.startup_errors import StartupErrors
 
 _config = Config.load()
 configure_logging(_config.log)
-app = create_app(_config)
+app = StartupErrors(create_app(_config))

@@ -67,7 +67,7 @@ class Database:
     async def unit_of_work(self, *, read_only: bool = False) -> AsyncIterator[UnitOfWork]:
         """Open a transaction; commit it at a clean exit, roll it back on an exception. Units do not nest."""
         async with self._turn(read_only=read_only):
-            engine = self.engine.execution_options(**_transaction_options(self.dialect, read_only=read_only))
+            engine = self.engine.execution_options(**transaction_options(self.url, read_only=read_only))
             async with AsyncSession(engine, expire_on_commit=False) as session:
                 unit = UnitOfWork(session, read_only=read_only)
                 yield unit
@@ -182,8 +182,9 @@ def _prepare_sqlite(engine: AsyncEngine, *, foreign_keys: bool) -> None:
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
-def _transaction_options(dialect: str, *, read_only: bool) -> dict[str, Any]:
-    if dialect == "postgresql":
+def transaction_options(url: str, *, read_only: bool) -> dict[str, Any]:
+    """Return the execution options of a transaction that may, or may not, write."""
+    if make_url(url).get_backend_name() == "postgresql":
         return {"postgresql_readonly": read_only}
     return {_READ_ONLY: read_only}
 

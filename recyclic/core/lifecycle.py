@@ -117,6 +117,8 @@ class Lifecycle:
     def _forget(self, module_id: str) -> None:
         remove_routes(self.app, self._routes.pop(module_id, []))
         self.extensions.pop(module_id, None)
+        if self.broker.consumer is None:
+            self.broker.withdraw(module_id)
 
 
 def _failure(module_id: str, step: str, error: BaseException) -> LifecycleError:

@@ -8,8 +8,9 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -20,7 +21,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from recyclic.core.database import build_engine, sqlite_file
+from recyclic.core.database import build_engine, sqlite_file, transaction_options
 from recyclic.core.module_loader import ModuleRegistry
 from recyclic.core.tables import metadata as host_metadata
 from recyclic.errors import DatabaseError, Problem
@@ -28,6 +29,16 @@ from recyclic.errors import DatabaseError, Problem
 HOME = Path(__file__).parent / "migrations"
 HOST = "host"
 _LOCK_KEY = 0x7265_6379  # "recy": PostgreSQL's advisory lock of all Recyclic migrations
+
+T = TypeVar("T")
+
+
+class Run(Protocol):
+    """Runs a function on a connection, in a transaction."""
+
+    async def __call__(self, work: Callable[[Connection], T]) -> T:
+        """Return what `work` returns."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -75,45 +86,55 @@ class Migrator:
         Raises:
             DatabaseError: a migration failed; the history stays at the revision before.
         """
-        done = {}
+        written = [history for history in histories if history.has_revisions]
+        stands = await self._glance(written)
+        if stands and all(at.current == at.head for at in stands.values()):
+            return stands
         async with self._connection() as run:
-            for history in histories:
-                if history.has_revisions:
-                    done[history.id] = await run(lambda connection, history=history: _upgrade(connection, history))
-        return done
+            return {history.id: await run(partial(_upgrade, history=history)) for history in written}
 
     async def current(self, histories: Iterable[MigrationLocation]) -> dict[str, Revision]:
         """Return where each history stands."""
         async with self._connection() as run:
-            return {
-                history.id: await run(lambda connection, history=history: _revision(connection, history))
-                for history in histories
-            }
+            return await run(partial(_revisions, histories=list(histories)))
 
     async def check(self, histories: Sequence[MigrationLocation]) -> list[Problem]:
         """Return what is not migrated, and where the models and the migrated tables differ."""
-        problems: list[Problem] = []
         ids = [history.id for history in histories]
         async with self._connection() as run:
-            for history in histories:
-                problems += await run(lambda connection, history=history: _check(connection, history, ids))
-        return problems
+            found = [await run(partial(_check, history=history, ids=ids)) for history in histories]
+        return [problem for problems in found for problem in problems]
 
     async def revise(self, history: MigrationLocation, message: str, ids: Sequence[str]) -> Path | None:
         """Write a new revision with what the models have and the database has not; None if there is nothing."""
         history.versions.mkdir(parents=True, exist_ok=True)
         async with self._connection() as run:
-            written = await run(lambda connection: _revise(connection, history, message, ids))
-        return Path(written) if written else None
+            return await run(partial(_revise, history=history, message=message, ids=ids))
+
+    async def _glance(self, histories: Sequence[MigrationLocation]) -> dict[str, Revision]:
+        """Look where the histories stand, without the lock; nothing if that cannot be seen right now."""
+        file = sqlite_file(self.url)
+        if file is not None and not file.exists():
+            return {}
+        engine = build_engine(self.url, migrating=True)
+        try:
+            async with engine.execution_options(
+                **transaction_options(self.url, read_only=True)
+            ).connect() as connection:
+                return await connection.run_sync(_revisions, histories)
+        except (SQLAlchemyError, OSError):
+            return {}  # the way under the lock tells why
+        finally:
+            await engine.dispose()
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Callable[[Callable[[Connection], Any]], Any]]:
+    async def _connection(self) -> AsyncIterator[Run]:
         """Yield `run(work)`: `work` gets a connection in a transaction of its own, under the lock."""
         engine = build_engine(self.url, migrating=True)
         try:
             async with _file_lock(self.url):
 
-                async def run(work: Callable[[Connection], Any]) -> Any:
+                async def run(work: Callable[[Connection], T]) -> T:
                     async with engine.begin() as connection:
                         if connection.dialect.name == "postgresql":
                             await connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})"))
@@ -154,17 +175,28 @@ def _alembic(history: MigrationLocation, **attributes: Any) -> AlembicConfig:
     return config
 
 
+def _revisions(connection: Connection, histories: Sequence[MigrationLocation]) -> dict[str, Revision]:
+    return {history.id: _revision(connection, history) for history in histories}
+
+
 def _revision(connection: Connection, history: MigrationLocation) -> Revision:
     context = MigrationContext.configure(connection, opts={"version_table": history.version_table})
-    current = context.get_current_revision() or ""
-    head = ""
-    if history.has_revisions:
-        try:
-            head = ScriptDirectory.from_config(_alembic(history)).get_current_head() or ""
-        except (CommandError, Exception) as error:
-            what = f"the migrations of {history.id} cannot be read: {error}"
-            raise DatabaseError(Problem(what, str(history.versions), "give them one line of revisions")) from error
-    return Revision(current, head)
+    return Revision(context.get_current_revision() or "", _head(history))
+
+
+def _head(history: MigrationLocation) -> str:
+    files = tuple((file.name, file.stat().st_mtime_ns) for file in sorted(history.versions.glob("*.py")))
+    return _read_head(history, files) if files else ""
+
+
+@lru_cache(maxsize=256)
+def _read_head(history: MigrationLocation, _files: tuple[tuple[str, int], ...]) -> str:
+    """Return the newest revision of the code; read once for as long as the files stay as they are."""
+    try:
+        return ScriptDirectory.from_config(_alembic(history)).get_current_head() or ""
+    except Exception as error:
+        what = f"the migrations of {history.id} cannot be read: {error}"
+        raise DatabaseError(Problem(what, str(history.versions), "give them one line of revisions")) from error
 
 
 def _upgrade(connection: Connection, history: MigrationLocation) -> Revision:
@@ -234,7 +266,7 @@ def _difference(item: Any) -> str:
     return " ".join(str(part) for part in item if part is not None)
 
 
-def _revise(connection: Connection, history: MigrationLocation, message: str, ids: Sequence[str]) -> str:
+def _revise(connection: Connection, history: MigrationLocation, message: str, ids: Sequence[str]) -> Path | None:
     number = len(list(history.versions.glob("*.py"))) + 1
     config = _alembic(
         history,
@@ -254,5 +286,5 @@ def _revise(connection: Connection, history: MigrationLocation, message: str, id
         version_path=str(history.versions),
         process_revision_directives=drop_empty,
     )
-    found = script[0] if isinstance(script, list) and script else script
-    return str(found.path) if found else ""
+    found = (script[0] if script else None) if isinstance(script, list) else script
+    return Path(found.path) if found else None

@@ -36,7 +36,7 @@ async def ready(request: Request, response: Response) -> dict[str, Any]:
     state = request.app.state
     checks = {
         "database": await _check("database", state.database.ping()),
-        "redis": await _check("redis", state.broker.streams.ping()),
+        "redis": await _check("redis", state.streams.length("health")),
     }
     modules = {module.id: await _check(module.id, module.instance.health()) for module in state.lifecycle.running}
     status = "ready"
