@@ -22,13 +22,13 @@ from recyclic.core.events.outbox import Outbox
 from recyclic.core.events.port import Streams
 from recyclic.core.events.retention import Janitor
 from recyclic.core.events.settings import BrokerSettings
-from recyclic.core.events.subscription import HandlerMiddleware, Subscription
+from recyclic.core.events.subscription import Delivery, HandlerMiddleware, Subscription
 from recyclic.errors import BusError, EventError, Problem
 
 if TYPE_CHECKING:
     from recyclic.core.database import Database, UnitOfWork
 
-__all__ = ["Broker", "BrokerSettings"]
+__all__ = ["Broker", "BrokerSettings", "Delivery", "HandlerMiddleware"]
 
 
 class Broker:

@@ -111,6 +111,10 @@ class Streams(Protocol):
         """Return how many entries the stream holds."""
         ...
 
+    async def ping(self) -> None:
+        """Ask the server for an answer."""
+        ...
+
     async def close(self) -> None:
         """Give back the connections that the transport opened itself."""
         ...

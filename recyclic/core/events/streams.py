@@ -302,6 +302,11 @@ class RedisStreams:
         async with replies.speaking("measure a stream"):
             return int(await self._do("XLEN", _STREAM + event))
 
+    async def ping(self) -> None:
+        """See Streams."""
+        async with replies.speaking("reach the server"):
+            await self._do("PING")
+
     async def close(self) -> None:
         """See Streams."""
         if self._doorbell is not None:
