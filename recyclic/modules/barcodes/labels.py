@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from recyclic.core.events.ids import new_id
 from recyclic.modules.barcodes.ean13 import in_store_code
 from recyclic.modules.barcodes.face import Item
 from recyclic.modules.barcodes.models import Counter, Label
@@ -25,7 +25,7 @@ class Labels:
         """Write a label down under the next number, with its code."""
         number = await self._next_number()
         label = Label(
-            id=str(uuid.uuid4()),
+            id=new_id(now.timestamp()),
             number=number,
             code=in_store_code(number, prefix),
             created_at=now,

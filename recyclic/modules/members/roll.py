@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, func, or_, select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from recyclic.core.events.ids import new_id
 from recyclic.errors import Problem, RecyclicError
 from recyclic.modules.members.models import Counter, Member
 from recyclic.modules.members.names import fold, name_key
@@ -54,7 +54,7 @@ class Roll:
             PossibleDuplicateError: someone alike exists and `confirmed` is false. No number is used up.
         """
         number = await self._next_number()
-        member = Member(id=str(uuid.uuid4()), number=number, created_at=now, updated_at=now, **values)
+        member = Member(id=new_id(now.timestamp()), number=number, created_at=now, updated_at=now, **values)
         _index(member)
         if not confirmed:
             await self._refuse_duplicate_of(member)

@@ -11,7 +11,7 @@ branch_labels = None
 depends_on = None
 
 
-def upgrade():
+def upgrade() -> None:
     op.create_table(
         "barcodes_label",
         sa.Column("id", sa.String(36), primary_key=True),
@@ -36,6 +36,6 @@ def upgrade():
     op.bulk_insert(counter, [{"id": 1, "last_number": 0}])
 
 
-def downgrade():
+def downgrade() -> None:
     op.drop_table("barcodes_counter")
     op.drop_table("barcodes_label")
