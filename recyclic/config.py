@@ -58,6 +58,19 @@ class DatabaseConfig(_Section):
     migrate: bool = False
 
 
+class BusConfig(_Section):
+    """`[bus]`: how the EventBus retries, recovers and retains; times in seconds. A key left out keeps the bus's own."""
+
+    max_attempts: int | None = Field(None, ge=1)
+    backoff: float | None = Field(None, gt=0)
+    max_backoff: float | None = Field(None, gt=0)
+    lease: float | None = Field(None, ge=0.5)
+    concurrency: int | None = Field(None, ge=1, le=1024)
+    prefetch: int | None = Field(None, ge=1, le=10_000)
+    maxlen: int | None = Field(None, ge=1)
+    hard_limit: int | None = Field(None, ge=1)
+
+
 class LogConfig(_Section):
     """`[log]`: how much is logged and how it looks; `auto` is coloured on a terminal and JSON elsewhere."""
 
@@ -75,6 +88,7 @@ class Config(_Section):
     modules: ModulesConfig = ModulesConfig()
     redis: RedisConfig = RedisConfig()
     database: DatabaseConfig = DatabaseConfig()
+    bus: BusConfig = BusConfig()
     log: LogConfig = LogConfig()
     module_settings: dict[str, dict[str, Any]] = Field(default_factory=dict, repr=False)
     path: Path | None = None

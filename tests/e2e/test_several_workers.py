@@ -106,11 +106,12 @@ seconds = {seconds}
         except httpx.TransportError:
             return False
 
-    def signed_in(self) -> httpx.Client:
-        client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
-        answer = client.post("/api/auth/sign-in", json={"name": "benevole", "password": PASSWORD})
-        assert answer.status_code == 200, answer.text
-        return client
+    @contextlib.contextmanager
+    def signed_in(self) -> Iterator[httpx.Client]:
+        with httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30) as client:
+            answer = client.post("/api/auth/sign-in", json={"name": "benevole", "password": PASSWORD})
+            assert answer.status_code == 200, answer.text
+            yield client
 
 
 @pytest.fixture
