@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vitest/config';
+import { fingerprint } from './build/fingerprint.ts';
 import { uiMap } from './build/ui-map.ts';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
