@@ -15,7 +15,7 @@ from recyclic.core import auth_routes, observability, ui
 from recyclic.core.auth import Auth
 from recyclic.core.clock import Clock, SystemClock
 from recyclic.core.database import Database
-from recyclic.core.events.broker import Broker
+from recyclic.core.events.broker import Broker, BrokerSettings
 from recyclic.core.events.observer import Observer
 from recyclic.core.guard import Guard
 from recyclic.core.http import ApiError, BodyLimit, RequestContext, install_error_handlers
@@ -36,7 +36,7 @@ DRAIN_SECONDS = 20
 log = structlog.get_logger(__name__)
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 - what the kit, the verifier and workers put in their own of
     config: Config | None = None,
     *,
     registry: ModuleRegistry | None = None,
@@ -44,6 +44,7 @@ def create_app(
     clock: Clock | None = None,
     observers: Sequence[Observer] = (),
     around: HandlerMiddleware | None = None,
+    broker_settings: BrokerSettings | None = None,
     consume: bool = True,
     serve_ui: bool = True,
 ) -> FastAPI:
@@ -58,9 +59,10 @@ def create_app(
     config = config or Config.load()
     registry = registry if registry is not None else ModuleRegistry.load(config)
     clock = clock or SystemClock()
+    settings = broker_settings or BrokerSettings(**config.bus.model_dump(exclude_none=True))
 
     def new_broker(opened: Streams, database: Database) -> Broker:
-        return Broker(opened, clock, observers=observers, around=around, database=database)
+        return Broker(opened, clock, observers=observers, around=around, database=database, settings=settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

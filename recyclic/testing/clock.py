@@ -31,11 +31,11 @@ class VirtualClock:
     """
 
     def __init__(self, start: float | None = None) -> None:
-        self._start = time.time() if start is None else start
+        self._start = float(int(time.time())) if start is None else start
         self._elapsed = 0.0
         self._order = itertools.count()
         self._timers: list[Timer] = []
-        self._woken: set[asyncio.Task[object]] = set()
+        self._woken: dict[asyncio.Task[object], float] = {}
         self.on_change: Callable[[], None] = lambda: None
 
     def now(self) -> float:
@@ -55,7 +55,7 @@ class VirtualClock:
         timer = Timer(self._elapsed + seconds, next(self._order), task, asyncio.get_running_loop().create_future())
         heapq.heappush(self._timers, timer)
         if task is not None:
-            self._woken.discard(task)
+            self._woken.pop(task, None)
         self.on_change()
         try:
             if wake is None:
@@ -73,11 +73,11 @@ class VirtualClock:
         """The waits that are going on, the next one first."""
         return tuple(sorted(self._timers))
 
-    @property
-    def woken(self) -> frozenset[asyncio.Task[object]]:
-        """Tasks whose wait ended by `advance` and that have neither waited again nor ended since."""
-        self._woken = {task for task in self._woken if not task.done()}
-        return frozenset(self._woken)
+    def woken(self, within: float) -> bool:
+        """Return whether a task that `advance` woke in the last real seconds has neither ended nor waited again."""
+        oldest = time.monotonic() - within
+        self._woken = {task: at for task, at in self._woken.items() if at > oldest and not task.done()}
+        return bool(self._woken)
 
     def next_due(self) -> float | None:
         """Return seconds from now to the next timer; None when nobody waits."""
@@ -95,7 +95,7 @@ class VirtualClock:
         while self._timers and self._timers[0].due <= self._elapsed + 1e-9:
             timer = heapq.heappop(self._timers)
             if timer.task is not None:
-                self._woken.add(timer.task)
+                self._woken[timer.task] = time.monotonic()
             if not timer.future.done():
                 timer.future.set_result(None)
         self.on_change()

@@ -124,16 +124,18 @@ def tell(records: Iterable[Record]) -> Story:
 
 
 def place_of(error: BaseException) -> str:
-    """Return `file:line` of where an error was raised: the deepest frame that is the project's own code."""
-    chosen = ""
-    last = ""
+    """Return `file:line` of where an error was raised: the deepest frame that is the project's own code.
+
+    Empty where the machinery itself raised it, as a fault does.
+    """
+    own = last = ""
     step: TracebackType | None = error.__traceback__
     while step is not None:
-        last = f"{short_path(step.tb_frame.f_code.co_filename)}:{step.tb_lineno}"
-        if is_own_code(step.tb_frame.f_code.co_filename):
-            chosen = last
+        file = step.tb_frame.f_code.co_filename
+        last = f"{short_path(file)}:{step.tb_lineno}" if not file.startswith(_MACHINERY) else ""
+        own = last if is_own_code(file) else own
         step = step.tb_next
-    return chosen or last
+    return own or last
 
 
 def is_own_code(filename: str) -> bool:

@@ -26,7 +26,7 @@ class Trace:
     ) -> None:
         self._journal = journal
         self._name = name
-        self._start = start
+        self.start = start
         self._end: int | None = None
         self._setting = setting
         self._known = known
@@ -116,7 +116,7 @@ class Trace:
     @property
     def records(self) -> Sequence[Record]:
         """The journal's records of this act."""
-        return self._journal.records[self._start : self._end]
+        return self._journal.records[self.start : self._end]
 
     def show(self) -> None:
         """Print the timeline."""
@@ -130,7 +130,8 @@ class Trace:
 
     def close(self) -> None:
         """End the act: what comes later is not part of it."""
-        self._end = len(self._journal.records)
+        if self._end is None:
+            self._end = len(self._journal.records)
 
     def fail(self, problem: str) -> TraceError:
         """Return the failure with the timeline."""

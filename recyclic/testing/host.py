@@ -1,0 +1,435 @@
+"""ModuleHost: some modules, booted on a bus, a clock and a database of their own; and boot_modules, which boots them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from recyclic.config import Config
+from recyclic.core.clock import Clock, SystemClock
+from recyclic.core.events.bus import EventBus
+from recyclic.core.module_base import ModuleBase
+from recyclic.core.module_loader import ModuleRegistry
+from recyclic.testing.assembly import Choice, Deps, assemble
+from recyclic.testing.backends import OpenStreams, backend
+from recyclic.testing.clients import SignedIn, client, levels_of
+from recyclic.testing.clock import VirtualClock
+from recyclic.testing.databases import fresh_database
+from recyclic.testing.doubles import Spy
+from recyclic.testing.faults import Fault
+from recyclic.testing.journal import Journal
+from recyclic.testing.matching import closest_name
+from recyclic.testing.report import KitError, Setting, SettleError, StrictError, TraceError, failure_text, story_text
+from recyclic.testing.settle import NOTICE, Settling
+from recyclic.testing.strict import Strictness
+from recyclic.testing.trace import Trace
+from recyclic.testing.watch import Door, TaskWatch
+from recyclic.testing.worker import Life
+
+if TYPE_CHECKING:
+    import httpx
+    from fastapi import FastAPI
+
+    from recyclic.core.events.subscription import Delivery
+
+_SECRET = "recyclic.testing signs its cookies with this key"  # noqa: S105 - it protects nothing
+_BITE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All that `boot_modules` was asked for."""
+
+    choice: Choice
+    config: Config
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    backend: str = "fake"
+    clock: Literal["virtual", "real"] = "virtual"
+    settle_within: float = 10.0
+    allow: Mapping[str, str] = field(default_factory=dict)
+    rerun: str = ""
+    serve_ui: bool = True
+
+
+class ModuleHost:
+    """Some modules, booted. Never built by a test: ask for the fixture `module_host`, or use `boot_modules`.
+
+    `http` is a client signed in as an administrator, `anonymous` one that is not signed in, `bus` emits any event that
+    a booted module declares.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.clock: Clock = VirtualClock() if plan.clock == "virtual" else SystemClock()
+        self.journal = Journal(self.clock.now)
+        if isinstance(self.clock, VirtualClock):
+            self.clock.on_change = self.journal.changed
+        self.watch = TaskWatch(self.journal)
+        self.door = Door(lambda: self.app, self.journal, self.watch, lambda: self.life)
+        self.strict = Strictness(self.journal, self.watch, plan.allow)
+        self.active_faults: list[Fault] = []
+        self.outstanding: tuple[str, ...] = ()
+        self.config: Config
+        self.life: Life
+        self._loop = asyncio.get_running_loop()
+        self._settling = Settling(self)
+        self._dead: list[Life] = []
+        self._open_streams: OpenStreams
+        self._paused: set[str] = set()
+        self._rebirth: asyncio.Task[None] | None = None
+        self._clients: list[httpx.AsyncClient] = []
+        self._acts = 0
+        self._acting = ""
+        self.http = self._client(SignedIn(self, None))
+        self.anonymous = self._client(None)
+
+    # What a test uses.
+
+    @property
+    def app(self) -> FastAPI:
+        """The host's app; another one after the worker died."""
+        return self.life.app
+
+    @property
+    def bus(self) -> EventBus:
+        """A bus that may emit every event that a booted module declares; its source is `test`."""
+        broker = self.life.broker
+        return EventBus(broker, "test", "test", broker.catalogue.values())
+
+    def as_user(self, **levels: str) -> httpx.AsyncClient:
+        """Return a client that is signed in as a user with these levels: `as_user(accounting="write")`."""
+        return self._client(SignedIn(self, levels_of(levels)))
+
+    def module(self, module_id: str) -> Any:
+        """Return the running instance of a module; of a stubbed one its `Spy`."""
+        return self._registry.get(self._known(module_id)).instance
+
+    @asynccontextmanager
+    async def act(
+        self, name: str | None = None, *active: Fault, expect_errors: bool = False
+    ) -> AsyncIterator[Trace]:
+        """Record what happens inside the block. Leaving it waits until the system is idle.
+
+        Faults that are given are active until then. With `expect_errors`, handlers may fail and events may become dead
+        letters.
+
+        Raises:
+            SettleError: the system did not become idle in time.
+            StrictError: a fault never bit.
+        """
+        __tracebackhide__ = True
+        self._check_here()
+        self._acts += 1
+        title = f"act {name!r}" if name else f"act {self._acts}"
+        if self._acting:
+            raise KitError(f"{title} begins inside {self._acting}: acts do not nest; leave the one before it begins")
+        await self._settled(f"before {title}", len(self.journal))
+        trace = Trace(self.journal, title, len(self.journal), self.setting, self._events)
+        self._acting, self.journal.expect_errors = title, expect_errors
+        try:
+            async with self._faulty(active, trace):
+                yield trace
+                for fault in active:
+                    fault.block_left(self)
+                await self._settled(title, trace.start)
+        except Exception as error:
+            trace.close()
+            await self._annotate(error, trace)
+            raise
+        finally:
+            trace.close()
+            self._acting, self.journal.expect_errors = "", False
+
+    @asynccontextmanager
+    async def faults(self, *active: Fault) -> AsyncIterator[None]:
+        """Keep faults active inside the block. Leaving it waits until each has bitten, and fails if one does not."""
+        __tracebackhide__ = True
+        self._check_here()
+        async with self._faulty(active, None):
+            yield
+            deadline = self._loop.time() + _BITE_SECONDS
+            while any(not fault.bites for fault in active) and self._loop.time() < deadline:
+                await self.journal.next_change(self.journal.version, deadline - self._loop.time())
+
+    async def settle(self) -> None:
+        """Wait until the system is idle: everything delivered and acked, nothing under way.
+
+        Raises:
+            SettleError: it does not come to rest; the text names what is outstanding.
+        """
+        __tracebackhide__ = True
+        self._check_here()
+        await self._settled("settle()", 0)
+
+    def pause(self, module_id: str) -> None:
+        """Stop handing events to a module; they wait, and settling does not wait for them."""
+        self._paused.add(self._known(module_id))
+        self.life.broker.pause(module_id)
+        self.journal.note(f"{module_id} is paused")
+
+    def resume(self, module_id: str) -> None:
+        """Hand events to a paused module again."""
+        self._paused.discard(self._known(module_id))
+        self.life.broker.resume(module_id)
+        self.journal.note(f"{module_id} goes on")
+
+    async def restart(self, *module_ids: str) -> None:
+        """Stop these modules in order and start new instances, or all of them; the data stays, running handlers end."""
+        self._check_here()
+        names = [self._known(module_id) for module_id in module_ids] or [module.id for module in self._registry]
+        broker, lifecycle = self.life.broker, self.app.state.lifecycle
+        self.journal.note(f"restart of {', '.join(names)}")
+        with self.watch.owned_by("the host", self.life, passing=False):
+            await broker.drain()
+            chosen = [module for module in self._registry if module.id in names]
+            for module in reversed(chosen):
+                await lifecycle.stop_module(module)
+                broker.withdraw(module.id)
+            for module in chosen:
+                await lifecycle.start_module(module)
+            await broker.start()
+            broker.consume()
+
+    async def crash_worker(self) -> None:
+        """Kill the worker where it stands: no clean-up, no ack; then start a fresh one on the same data."""
+        self._check_here()
+        self.journal.note("the worker is killed")
+        self.die_and_restart()
+        await self._reborn_now()
+
+    # What the rest of the kit uses.
+
+    @property
+    def restarting(self) -> bool:
+        """Whether a killed worker's successor is still being started."""
+        return self._rebirth is not None
+
+    @property
+    def timeline(self) -> str:
+        """Everything that happened since the boot, as text."""
+        return story_text("timeline", self.journal.records, self.setting())
+
+    def setting(self) -> Setting:
+        """Return what every failure text ends with."""
+        return Setting(backend(self.plan.backend).description, self.plan.rerun, self.outstanding)
+
+    def inject(self, error: BaseException) -> BaseException:
+        """Mark an error as a fault's, so that it is not unexpected."""
+        self.strict.injected.append(error)
+        return error
+
+    def is_paused(self, group: str) -> bool:
+        """Return whether a group belongs to a paused module."""
+        return any(sub.group == group and sub.module in self._paused for sub in self.life.broker.subscriptions)
+
+    def owner_of(self, event: str, group: str) -> str:
+        """Return the module that a group belongs to, with the group where it has another name."""
+        pairs = {subscription.pair: subscription.module for subscription in self.life.broker.subscriptions}
+        module = pairs.get((event, group), group)
+        return module if module == group else f"{module} ({group})"
+
+    async def around(self, life: Life, delivery: Delivery, call: Callable[[], Awaitable[None]]) -> None:
+        """Wrap the call of a handler: name the owner of its tasks, let the faults at it, see what it leaves behind."""
+        text = f"{delivery.module} handling {delivery.envelope.event}"
+        with self.watch.owned_by(text, life, passing=True) as owner:
+            for fault in self.active_faults:
+                call = partial(fault.around_handler, self, delivery, call)
+            await call()
+        self.strict.left_behind += self.watch.left_by(owner)
+
+    async def relayed(self) -> None:
+        """Wait, for a while, until the outbox is empty."""
+        deadline = self._loop.time() + _BITE_SECONDS
+        while self._loop.time() < deadline and (self.journal.unsent or await self.life.outbox_depth()):
+            await self.journal.next_change(self.journal.version, NOTICE)
+
+    def die_and_restart(self) -> None:
+        """Let the worker die now, and begin to start its successor."""
+        if self._rebirth is None:
+            self.life.cut()
+            self.journal.worker_died()
+            nobody = contextvars.Context()  # the successor is not the dying handler's child
+            self._rebirth = self._loop.create_task(self._reborn(self.life), context=nobody)
+
+    async def _reborn(self, dead: Life) -> None:
+        try:
+            await dead.bury()
+            self._dead.append(dead)
+            await self._begin_life()
+        except Exception as error:  # noqa: BLE001 - whatever a module's start raises, the test is told
+            self.strict.stillborn = error
+            self.journal.note(f"the fresh worker did not start: {type(error).__name__}: {error}")
+        finally:
+            self._rebirth = None
+            self.journal.changed()
+
+    async def _reborn_now(self) -> None:
+        if self._rebirth is not None:
+            await self._rebirth
+
+    async def _begin_life(self) -> None:
+        registry = assemble(self.plan.choice, self.plan.config)
+        life = Life(self, registry, self._open_streams())
+        await life.start()
+        self.life, self._registry = life, registry
+        for module_id in self._paused:
+            life.broker.pause(module_id)
+
+    # The life of the host itself.
+
+    async def open(self, stack: AsyncExitStack) -> None:
+        """Boot; `stack` closes everything again."""
+        self._registry = assemble(self.plan.choice, self.plan.config)
+        folder = await fresh_database(self._registry)
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        self.config = Config.build(
+            data_dir=folder,
+            secret_key=_SECRET,
+            test_mode=True,
+            modules={"enabled": [module.id for module in self._registry], "path": self.plan.config.modules.path},
+            module_settings=self._settings(),
+        )
+        self._open_streams = await stack.enter_async_context(backend(self.plan.backend).open())
+        stack.enter_context(self.watch.installed(self._loop))
+        stack.push_async_callback(self._end)
+        self.strict.begin()
+        await self._begin_life()
+
+    async def check(self) -> None:
+        """Fail for what nobody asked for.
+
+        Raises:
+            StrictError: with every such thing.
+        """
+        problems = await self.strict.problems()
+        if problems:
+            raise StrictError(failure_text("\n".join(problems), self.timeline))
+
+    async def _end(self) -> None:
+        if self._rebirth is not None:
+            self._rebirth.cancel()
+            await asyncio.wait((self._rebirth,))
+        for one in self._clients:
+            await one.aclose()
+        if hasattr(self, "life"):
+            for life in (self.life, *self._dead):
+                if life not in self._dead or life.app.state:
+                    await life.end()
+
+    def _settings(self) -> dict[str, Mapping[str, Any]]:
+        booted = {module.id for module in self._registry if not isinstance(module.instance, Spy)}
+        return {name: table for name, table in self.plan.settings.items() if name in booted}
+
+    async def _settled(self, title: str, start: int) -> None:
+        __tracebackhide__ = True
+        reading = await self._settling.settle(self.plan.settle_within)
+        self.outstanding = tuple(reading.lines(self))
+        if not reading.idle:
+            story = story_text(f"timeline of {title}", self.journal.since(start), self.setting())
+            limit = f"{self.plan.settle_within:g} s"
+            raise SettleError(failure_text(f"{title} did not come to rest within {limit}", story))
+
+    @asynccontextmanager
+    async def _faulty(self, active: Sequence[Fault], trace: Trace | None) -> AsyncIterator[None]:
+        __tracebackhide__ = True
+        for fault in active:
+            if fault in self.active_faults or fault.bites:
+                raise KitError(f"{fault} was used before: build a new one for each use")
+        self.active_faults += active
+        try:
+            yield
+        finally:
+            self.active_faults = [fault for fault in self.active_faults if fault not in active]
+        unused = [f"{fault} never bit: nothing that happened was its business" for fault in active if not fault.bites]
+        if unused:
+            raise StrictError(failure_text("\n".join(unused), str(trace) if trace else self.timeline))
+
+    async def _annotate(self, error: Exception, trace: Trace) -> None:
+        """Let an exception carry the timeline, unless its text has it."""
+        if not isinstance(error, TraceError | SettleError | StrictError | KitError):
+            reading = await self._settling.read()
+            self.outstanding = tuple(reading.lines(self))
+            error.add_note(f"\n{trace}")
+
+    def _client(self, auth: SignedIn | None) -> httpx.AsyncClient:
+        made = client(self, auth)
+        self._clients.append(made)
+        return made
+
+    def _events(self) -> list[str]:
+        return [*self.life.broker.catalogue, *(sub.event for sub in self.life.broker.subscriptions)]
+
+    def _known(self, module_id: str) -> str:
+        ids = [module.id for module in self._registry]
+        if module_id not in ids:
+            raise KitError(
+                f"{module_id!r} is not booted here{closest_name(module_id, ids)}; booted are: {', '.join(ids)}"
+            )
+        return module_id
+
+    def _check_here(self) -> None:
+        if asyncio.get_running_loop() is not self._loop:
+            raise KitError(
+                "this host lives on another event loop: give the test and its fixtures the same loop_scope "
+                "(pytest-asyncio: asyncio_default_fixture_loop_scope and asyncio_default_test_loop_scope)"
+            )
+
+
+@asynccontextmanager
+async def boot_modules(
+    *names: str,
+    modules: Iterable[type[ModuleBase]] = (),
+    deps: Deps = "stub",
+    stub: Iterable[str] = (),
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    backend: str = "fake",
+    clock: Literal["virtual", "real"] = "virtual",
+    config: Config | None = None,
+    settle_within: float = 10.0,
+    allow: Mapping[str, str] | None = None,
+    rerun: str = "",
+    serve_ui: bool = True,
+) -> AsyncIterator[ModuleHost]:
+    """Boot modules and yield the host: those named, and the classes in `modules`; without either, all that are enabled.
+
+    `deps`: what they depend on is stubbed, or booted too (`direct`: theirs alone; `all`: with their own). `stub`
+    replaces further modules by spies. `settings` are the modules' own tables; `config.toml` gives none, so that no
+    test reaches a real system. `allow` maps what is not to fail at the end to its reason.
+
+    Raises:
+        KitError: what was asked for does not exist.
+        StrictError: at the end, something happened that nobody asked for.
+    """
+    choice = Choice(tuple(names), tuple(modules), deps, tuple(stub))
+    plan = Plan(
+        choice=choice,
+        config=config or Config.load(),
+        settings=settings or {},
+        backend=backend,
+        clock=clock,
+        settle_within=settle_within,
+        allow=allow or {},
+        rerun=rerun,
+        serve_ui=serve_ui,
+    )
+    async with booted(plan) as host:
+        yield host
+
+
+@asynccontextmanager
+async def booted(plan: Plan, failed: Callable[[], bool] = lambda: False) -> AsyncIterator[ModuleHost]:
+    """Boot a plan; strict at the end, unless the body raised or `failed` says that the test has failed."""
+    host = ModuleHost(plan)
+    async with AsyncExitStack() as stack:
+        await host.open(stack)
+        yield host
+        if not failed():
+            await host.settle()
+    if not failed():
+        await host.check()

@@ -1,0 +1,199 @@
+"""Watching what is under way outside the bus: requests, tasks that handlers and requests start, threads."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from recyclic.testing.journal import Journal, Kind
+from recyclic.testing.story import is_own_code, short_path
+
+_owner: ContextVar[Owner | None] = ContextVar("recyclic_kit_owner", default=None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Owner:
+    """Whoever starts tasks: a handler, a request, or the host's own life (`passing` is False)."""
+
+    text: str
+    watch: TaskWatch
+    passing: bool
+    life: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a task comes from."""
+
+    owner: Owner
+    place: str
+    coroutine: str
+
+    def __str__(self) -> str:
+        return f"{self.coroutine} created at {self.place} by {self.owner.text}"
+
+
+class TaskWatch:
+    """Knows every task that is started while a host lives, by whom and in which line. One per host."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._origins: WeakKeyDictionary[asyncio.Task[Any], Origin] = WeakKeyDictionary()
+        self._alive: set[asyncio.Task[Any]] = set()
+        self._owners: dict[Owner, asyncio.Task[Any] | None] = {}
+        self._factory: Any = None
+
+    @contextmanager
+    def installed(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+        """Watch the loop's new tasks inside the block."""
+        self._factory = loop.get_task_factory()
+        loop.set_task_factory(self._create)
+        try:
+            yield
+        finally:
+            if loop.get_task_factory() == self._create:
+                loop.set_task_factory(self._factory)
+
+    @contextmanager
+    def owned_by(self, text: str, life: object, *, passing: bool) -> Iterator[Owner]:
+        """Name the owner of the tasks that are started inside the block; `passing` if it is a handler or a request."""
+        owner = Owner(text, self, passing, life)
+        token = _owner.set(owner)
+        if passing:
+            self._owners[owner] = asyncio.current_task()
+        try:
+            yield owner
+        finally:
+            self._owners.pop(owner, None)
+            _owner.reset(token)
+
+    @property
+    def passing(self) -> list[asyncio.Task[Any]]:
+        """Tasks of handlers and requests that still run."""
+        return [task for task in self._alive if not task.done() and self._origins[task].owner.passing]
+
+    def under_way(self) -> list[asyncio.Task[Any]]:
+        """Return the tasks in which handlers and requests run, and those that they have started."""
+        return [*self.passing, *(task for task in self._owners.values() if task is not None)]
+
+    @property
+    def leaked(self) -> list[asyncio.Task[Any]]:
+        """Tasks that still run; read it when the host has ended."""
+        return [task for task in self._alive if not task.done()]
+
+    def of(self, life: object) -> list[asyncio.Task[Any]]:
+        """Return the tasks that belong to one life of the worker and still run."""
+        return [task for task in self._alive if not task.done() and self._origins[task].owner.life is life]
+
+    def left_by(self, owner: Owner) -> list[Origin]:
+        """Return what an owner has started and not waited for."""
+        return [origin for task in self._alive if not task.done() and (origin := self._origins[task]).owner is owner]
+
+    def origin(self, task: asyncio.Task[Any]) -> Origin:
+        """Return where a task comes from."""
+        return self._origins[task]
+
+    def _create(self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **options: Any) -> Any:
+        make = self._factory or asyncio.Task
+        task = make(coroutine, loop=loop, **options) if make is asyncio.Task else make(loop, coroutine, **options)
+        context = options.get("context")
+        owner = _owner.get() if context is None else context.get(_owner)
+        if owner is not None and owner.watch is self:
+            self._origins[task] = Origin(owner, _creator(), getattr(coroutine, "__qualname__", repr(coroutine)))
+            self._alive.add(task)
+            task.add_done_callback(self._done)
+            self._journal.changed()
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._alive.discard(task)
+        self._journal.changed()
+
+
+def _creator() -> str:
+    """Return the line that starts a task: the project's own one that is nearest, else the nearest outside asyncio."""
+    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 - inspect.stack() reads files and is slow
+    nearest = ""
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if is_own_code(name):
+            return f"{short_path(name)}:{frame.f_lineno}"
+        if not nearest and "asyncio" not in name:
+            nearest = f"{short_path(name)}:{frame.f_lineno}"
+        frame = frame.f_back
+    return nearest
+
+
+class Door:
+    """ASGI: counts the requests that are in flight, background tasks included, and writes them into the journal."""
+
+    def __init__(self, app: Callable[[], ASGIApp], journal: Journal, watch: TaskWatch, life: Callable[[], object]):
+        self._app = app
+        self._journal = journal
+        self._watch = watch
+        self._life = life
+        self._count = 0
+        self.in_flight: dict[str, str] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app()(scope, receive, send)
+            return
+        text = f"{scope.get('method', 'WEBSOCKET')} {scope['path']}"
+        key, scope = self._key(scope)
+        status = "no answer"
+        self.in_flight[key] = text
+        self._journal.write(Kind.REQUEST, key=key, text=text)
+
+        async def noting_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = str(message["status"])
+                self._journal.write(Kind.RESPONSE, key=key, text=status)
+            await send(message)
+
+        try:
+            with self._watch.owned_by(text, self._life(), passing=True):
+                await self._app()(scope, receive, noting_send)
+        except BaseException as error:
+            self._journal.write(Kind.RESPONSE, key=key, text=status, error=error)
+            raise
+        finally:
+            del self.in_flight[key]
+            self._journal.changed()
+
+    def _key(self, scope: Scope) -> tuple[str, Scope]:
+        """Return the request's id, given to it here unless its sender chose one; it is the cause of its events."""
+        name = b"x-request-id"
+        sent = next((value.decode("latin-1") for header, value in scope["headers"] if header == name), "")
+        self._count += 1
+        key = sent or f"request-{self._count:04}"
+        if sent:
+            return key, scope
+        return key, {**scope, "headers": [*scope["headers"], (name, key.encode())]}
+
+
+_POOLS = ("asyncio_", "AnyIO worker", "ThreadPoolExecutor-")
+
+
+def threads() -> set[threading.Thread]:
+    """Return the threads that run, without the pools that belong to the loop."""
+    return {thread for thread in threading.enumerate() if not thread.name.startswith(_POOLS)}
+
+
+def describe_thread(thread: threading.Thread) -> str:
+    """Return the thread's name, and the line where it is now."""
+    frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - the only way to look at another thread
+    place = f" at {short_path(frame.f_code.co_filename)}:{frame.f_lineno}" if frame else ""
+    return f"{thread.name!r}{place}"
