@@ -51,7 +51,7 @@ class NewSession(Draft):
 class Count(Draft):
     """What was counted in the drawer."""
 
-    counted_cash_cents: Cents
+    counted_cash_cents: Annotated[int, Field(strict=True, ge=0, le=10**12)]
     variance_comment: Note = ""
 
 

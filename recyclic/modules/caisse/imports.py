@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from sqlalchemy import select
@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from recyclic.core.database import UnitOfWork
 from recyclic.core.http import ApiError
 from recyclic.modules.caisse.drafts import Count, Decision, NewLine, NewPayment, NewTicket
-from recyclic.modules.caisse.models import CashSession, NotebookEntry, NotebookImport
+from recyclic.modules.caisse.models import CashSession, Category, NotebookEntry, NotebookImport
 from recyclic.modules.caisse.notebook import LONGEST, Notebook, NotebookLine, day_doubts, doubts, kind_of, read_notebook
 from recyclic.modules.caisse.sessions import close_session, deferred_session
 from recyclic.modules.caisse.sheet import SheetError
@@ -73,14 +73,14 @@ async def import_notebook(db: AsyncSession, till: Till, file: NotebookFile, oper
         await _refuse_known(db, file.sha256)
         raise
     elsewhere = await _known_lines(db, notebook.lines)
+    booking = Booking(db, till, imported, operator)
     for line in notebook.lines:
         entry = _entry(line)
         if line.fingerprint in elsewhere:
             entry.reasons = [*line.reasons, "in_another_import"]
-        entry.status = "held"
-        imported.lines.append(entry)
         if not entry.reasons:
-            await _book(db, till, imported, entry, operator)
+            await booking.book(entry)
+        imported.lines.append(entry)
     await db.flush()
     return imported
 
@@ -129,7 +129,7 @@ async def decide(
         entry.status = "discarded"
     else:
         _complete(entry, decision, till.today())
-        await _book(db, till, imported, entry, operator)
+        await Booking(db, till, imported, operator).book(entry)
     await db.flush()
     return imported
 
@@ -172,6 +172,7 @@ def _entry(line: NotebookLine) -> NotebookEntry:
     return NotebookEntry(
         line=line.line,
         fingerprint=line.fingerprint,
+        status="held",
         reasons=list(line.reasons),
         notices=list(line.notices),
         raw=list(line.raw),
@@ -205,14 +206,36 @@ def _complete(entry: NotebookEntry, decision: Decision, today: date) -> None:
         raise ApiError(422, "decision_incomplete", text, fields)
 
 
-async def _book(db: AsyncSession, till: Till, imported: NotebookImport, entry: NotebookEntry, operator: str) -> None:
-    assert entry.day is not None
-    assert entry.price_cents is not None
-    session = await deferred_session(db, till, import_id=imported.id, day=entry.day, operator=operator)
-    source = (imported.filename, entry.line)
-    ticket = await record(db, till, session, _draft(entry, entry.price_cents), operator, source=source)
-    entry.ticket_id = ticket.id
-    entry.status = "booked"
+@dataclass(frozen=True)
+class Booking:
+    """Books lines of one import, each as a ticket of its day's session; a session and a category is looked up once."""
+
+    db: AsyncSession
+    till: Till
+    imported: NotebookImport
+    operator: str
+    sessions: dict[date, CashSession] = field(default_factory=dict)
+    categories: dict[str, Category] = field(default_factory=dict)
+
+    async def book(self, entry: NotebookEntry) -> None:
+        """Book a line that leaves no doubt."""
+        assert entry.day is not None
+        assert entry.price_cents is not None
+        if entry.day not in self.sessions:
+            self.sessions[entry.day] = await deferred_session(
+                self.db, self.till, import_id=self.imported.id, day=entry.day, operator=self.operator
+            )
+        ticket = await record(
+            self.db,
+            self.till,
+            self.sessions[entry.day],
+            _draft(entry, entry.price_cents),
+            self.operator,
+            source=(self.imported.filename, entry.line),
+            known=self.categories,
+        )
+        entry.ticket = ticket
+        entry.status = "booked"
 
 
 def _draft(entry: NotebookEntry, price_cents: int) -> NewTicket:

@@ -258,3 +258,5 @@ class NotebookEntry(Table):
     decided_by: Mapped[str | None]
     decided_at: Mapped[datetime | None]
     decision_reason: Mapped[str] = mapped_column(default="")
+
+    ticket: Mapped[Ticket | None] = relationship(lazy="raise")

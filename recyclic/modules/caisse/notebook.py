@@ -33,7 +33,7 @@ METHODS = {
     **dict.fromkeys(("cheque", "cheques"), "check"),
     **dict.fromkeys(("gratuit",), "free"),
 }
-MAX_ROWS = 5000
+MAX_ROWS = 2500
 LONGEST = {"category": 200, "label": 200, "notes": 1000}
 _DOUBTS = ("a confirmer", "a verifier", "illisible", "incertain", "non note")
 _EARLIEST = date(2000, 1, 1)

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from recyclic.core.http import ApiError
 from recyclic.modules.caisse.categories import category_named, warning_for
 from recyclic.modules.caisse.drafts import Draft, NewLine, NewRefund, NewTicket
+from recyclic.modules.caisse.ids import new_id
 from recyclic.modules.caisse.models import METHODS, CashSession, Category, Payment, Ticket, TicketLine
 from recyclic.modules.caisse.sessions import find_session, require_open
 from recyclic.modules.caisse.till import Till
@@ -61,11 +62,17 @@ async def record(
     *,
     digest: str | None = None,
     source: tuple[str, int] | None = None,
+    known: dict[str, Category] | None = None,
 ) -> Ticket:
-    """Add a checked ticket to `session`, which the caller has locked, and its amounts to the session's totals."""
-    lines = [await _line(db, position, line) for position, line in enumerate(draft.lines)]
+    """Add a checked ticket to `session`, which the caller has locked, and its amounts to the session's totals.
+
+    Who records many keeps the categories that were looked up by name in `known`.
+    """
+    known = {} if known is None else known
+    lines = [await _line(db, position, line, known) for position, line in enumerate(draft.lines)]
     sales = sum(line.total_cents for line in lines)
     ticket = Ticket(
+        id=new_id(),
         kind="donation" if draft.donation_cents and not sales else "sale",
         client_id=draft.client_id,
         client_digest=digest if draft.client_id else None,
@@ -110,6 +117,7 @@ async def refund(db: AsyncSession, till: Till, ticket_id: str, draft: NewRefund,
         text = f"The drawer holds {session.theoretical_cash_cents} cents; {-total} cannot be paid out of it."
         raise ApiError(422, "not_enough_cash", text, [("method", "cash")])
     ticket = Ticket(
+        id=new_id(),
         kind="refund",
         refund_of=sold.id,
         client_id=draft.client_id,
@@ -161,17 +169,18 @@ async def _add(db: AsyncSession, till: Till, session: CashSession, ticket: Ticke
     ticket.number = session.ticket_count
     ticket.created_at = till.now()
     client_id = ticket.client_id
+    if client_id is None:
+        db.add(ticket)
+        return ticket
     try:
         async with db.begin_nested():
             db.add(ticket)
-    except IntegrityError as error:
-        if client_id is None:
-            raise
+    except IntegrityError as error:  # it came for another session in the same moment
         raise _reused(client_id) from error
     return ticket
 
 
-async def _line(db: AsyncSession, position: int, draft: NewLine) -> TicketLine:
+async def _line(db: AsyncSession, position: int, draft: NewLine, known: dict[str, Category]) -> TicketLine:
     category: Category | None = None
     if draft.category_id is not None:
         category = await db.get(Category, draft.category_id)
@@ -179,8 +188,10 @@ async def _line(db: AsyncSession, position: int, draft: NewLine) -> TicketLine:
             path = f"lines.{position}.category_id"
             raise ApiError(422, "category_unknown", f"There is no category {draft.category_id!r}.", [(path, "unknown")])
     elif draft.category_name:
-        category = await category_named(db, draft.category_name)
+        category = known.get(draft.category_name) or await category_named(db, draft.category_name)
+        known[draft.category_name] = category
     return TicketLine(
+        id=new_id(),
         position=position,
         category=category,
         label=draft.label,
@@ -210,6 +221,7 @@ async def _returned_lines(db: AsyncSession, sold: Ticket, draft: NewRefund) -> l
             raise ApiError(422, "refund_exceeds_sale", text, [("lines", line_id)])
         result.append(
             TicketLine(
+                id=new_id(),
                 position=position,
                 category=line.category,
                 label=line.label,
