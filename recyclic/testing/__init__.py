@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from recyclic.testing.doubles import Received, Spy
     from recyclic.testing.host import ModuleHost, boot_modules
     from recyclic.testing.matching import ANY
-    from recyclic.testing.report import KitError, SettleError, StrictError, TraceError
+    from recyclic.testing.errors import KitError, SettleError, StrictError, TraceError
     from recyclic.testing.selections import Consumed, Emitted
     from recyclic.testing.trace import Trace
 
@@ -36,14 +36,14 @@ _PLACES: Final = {
     "ANY": "matching",
     "Consumed": "selections",
     "Emitted": "selections",
-    "KitError": "report",
+    "KitError": "errors",
     "ModuleHost": "host",
     "Received": "doubles",
-    "SettleError": "report",
+    "SettleError": "errors",
     "Spy": "doubles",
-    "StrictError": "report",
+    "StrictError": "errors",
     "Trace": "trace",
-    "TraceError": "report",
+    "TraceError": "errors",
     "VirtualClock": "clock",
     "boot_modules": "host",
 }

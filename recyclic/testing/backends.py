@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -11,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from recyclic.testing.report import KitError
+from recyclic.testing.errors import KitError
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -179,6 +180,10 @@ class UrlBackend(_RealBackend):
         return _client(self._url)
 
     async def _prepare(self, client: Redis) -> None:
+        if self.name == self._url and "PYTEST_XDIST_WORKER" in os.environ:
+            raise KitError(
+                f"several test processes cannot share {self.description}: leave out -n, or use --recyclic-redis=server"
+            )
         if not self._ours and (size := await client.dbsize()):
             raise KitError(
                 f"the database at {self.description} holds {size} keys, and every test would delete them: "

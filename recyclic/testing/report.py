@@ -5,24 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from recyclic.testing.errors import KitError, SettleError, StrictError, TraceError
 from recyclic.testing.journal import Record
 from recyclic.testing.timeline import timeline
 
-
-class KitError(Exception):
-    """Raised when the kit is used wrongly: an unknown module, acts that nest, another loop. Says what to do instead."""
-
-
-class TraceError(AssertionError):
-    """Raised when a trace does not hold what a test asserts."""
-
-
-class SettleError(AssertionError):
-    """Raised when the system does not come to rest in time; the text names what is outstanding and who owns it."""
-
-
-class StrictError(AssertionError):
-    """Raised at the end of a test for what nobody asked for: handler errors, dead letters, leaks, faults unused."""
+__all__ = ["KitError", "SettleError", "Setting", "StrictError", "TraceError", "failure_text", "story_text"]
 
 
 @dataclass(slots=True)

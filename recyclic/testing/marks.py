@@ -1,0 +1,174 @@
+"""What a test says by its markers and its fixtures, read into the plan of the host that it gets."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from recyclic.testing.errors import KitError
+
+if TYPE_CHECKING:
+    from recyclic.config import Config
+    from recyclic.testing.host import ModuleHost, Plan
+
+MARKERS: Final[Mapping[str, str]] = {
+    "modules": "modules(*ids_or_classes, deps='stub'|'direct'|'all', stub=(), clock='virtual'|'real'): "
+    "what module_host boots; without it all modules that config.toml enables",
+    "settings": "settings(**{module_id: table}): the modules' own settings for this test",
+    "allow": "allow(**{kind: reason}): what is not to fail this test at its end, each with its reason",
+}
+HOSTS: Final = ("module_host", "ui_host")
+"""The fixtures that boot a host."""
+
+_OPTIONS: Final = {"deps": ("stub", "direct", "all"), "stub": (), "clock": ("virtual", "real")}
+
+host_key: Final = pytest.StashKey["ModuleHost"]()
+failed_key: Final = pytest.StashKey[bool]()
+
+
+def marker_problems(item: pytest.Item, registered: set[str]) -> Iterator[str]:
+    """Yield what is wrong with an item's markers, without importing anything of the host."""
+    for mark in item.iter_markers():
+        near = difflib.get_close_matches(mark.name, list(MARKERS), n=1, cutoff=0.75)
+        if mark.name not in registered and near:
+            yield f"{item.nodeid}: there is no marker {mark.name!r}; did you mean {near[0]!r}?"
+        if mark.name == "modules":
+            yield from (f"{item.nodeid}: {problem}" for problem in _modules_problems(mark))
+        if mark.name in {"settings", "allow"} and mark.args:
+            yield f"{item.nodeid}: {mark.name} takes keywords only: {MARKERS[mark.name]}"
+
+
+def _modules_problems(mark: pytest.Mark) -> Iterator[str]:
+    for key, value in mark.kwargs.items():
+        if key not in _OPTIONS:
+            near = difflib.get_close_matches(key, list(_OPTIONS), n=1)
+            yield f"modules(…, {key}=…): no such option" + (f"; did you mean {near[0]!r}?" if near else "")
+        elif _OPTIONS[key] and value not in _OPTIONS[key]:
+            yield f"modules(…, {key}={value!r}): use {' or '.join(map(repr, _OPTIONS[key]))}"
+    for name in mark.args:
+        if not isinstance(name, str | type):
+            yield f"modules({name!r}): give ids and ModuleBase classes"
+
+
+def plan_of(request: pytest.FixtureRequest, backend: str) -> Plan:
+    """Return the plan of the host that a test asks for; `ui_host` uses it too.
+
+    Raises:
+        KitError: the markers or the configuration do not fit.
+    """
+    from recyclic.testing.assembly import Choice  # noqa: PLC0415 - kept out of the plugin's import
+    from recyclic.testing.host import Plan  # noqa: PLC0415 - kept out of the plugin's import
+
+    item = request.node
+    mark = item.get_closest_marker("modules") or pytest.mark.modules().mark
+    choice = Choice(
+        names=tuple(name for name in mark.args if isinstance(name, str)),
+        classes=tuple(cls for cls in mark.args if isinstance(cls, type)),
+        deps=mark.kwargs.get("deps", "stub"),
+        stub=tuple(mark.kwargs.get("stub", ())),
+    )
+    config = kit_config(request.config)
+    if not (mark.args or config.modules.enabled):
+        raise KitError("there is no config.toml that enables modules: name them, @pytest.mark.modules('caisse')")
+    return Plan(
+        choice=choice,
+        config=config,
+        settings=_settings(request),
+        backend=backend,
+        clock=mark.kwargs.get("clock", "virtual"),
+        settle_within=float(request.config.getini("recyclic_settle_within")),
+        allow={kind: reason for mark in _marks(item, "allow") for kind, reason in mark.kwargs.items()},
+        rerun=rerun(item),
+    )
+
+
+def kit_config(config: pytest.Config) -> Config:
+    """Return which modules there are and which are enabled: `config.toml` of the root folder, or RECYCLIC_CONFIG's."""
+    import os  # noqa: PLC0415 - beside its one use
+
+    from recyclic.config import Config as HostConfig  # noqa: PLC0415 - kept out of the plugin's import
+
+    file = config.rootpath / "config.toml"
+    return HostConfig.load(None if "RECYCLIC_CONFIG" in os.environ or not file.is_file() else Path(file))
+
+
+def rerun(item: pytest.Item) -> str:
+    """Return the command that runs a test again, on the same backends."""
+    options = " ".join(f"--recyclic-redis={shlex.quote(name)}" for name in item.config.stash[backends_key])
+    return f"pytest {shlex.quote(item.nodeid)} {options}"
+
+
+def remember(item: pytest.Item, host: ModuleHost) -> None:
+    """Let the report of a failing test carry the host's timeline."""
+    item.stash[host_key] = host
+
+
+def has_failed(item: pytest.Item) -> bool:
+    """Return whether the test has failed; then its end is not strict, for its failure says enough."""
+    return item.stash.get(failed_key, False)
+
+
+def check_async(request: pytest.FixtureRequest) -> str:
+    """Return who runs the test: `anyio`, or the scope of its loop under pytest-asyncio.
+
+    Raises:
+        KitError: nobody who could; the text says what to do.
+    """
+    item = request.node
+    function = getattr(item, "obj", None)
+    inner = getattr(getattr(function, "hypothesis", None), "inner_test", function)
+    if not inspect.iscoroutinefunction(inner) and not hasattr(inner, "_anyio_original_func"):
+        raise KitError("module_host is for `async def` tests; a sync test uses ui_host, or boot_modules in asyncio.run")
+    if "anyio_backend" in request.fixturenames:
+        if request.getfixturevalue("anyio_backend_name") != "asyncio":
+            raise KitError("module_host runs on asyncio, not on trio: let the fixture anyio_backend return 'asyncio'")
+        return "anyio"
+    mark = item.get_closest_marker("asyncio")
+    if mark is None:
+        raise KitError("nothing runs this async test: mark it @pytest.mark.asyncio, or set asyncio_mode = \"auto\"")
+    return str(mark.kwargs.get("loop_scope") or request.config.getini("asyncio_default_test_loop_scope") or "function")
+
+
+def host_last(item: pytest.Item) -> None:
+    """Let the host boot after all fixtures that do not need it, so that their `module_settings` count."""
+    names: list[str] = getattr(item, "fixturenames", [])
+    info = getattr(item, "_fixtureinfo", None)
+    if info is None or not any(host in names for host in HOSTS):
+        return
+    needing = set(HOSTS)
+    definitions = info.name2fixturedefs
+    grown = True
+    while grown:
+        more = {
+            name
+            for name in names
+            if name not in needing and any(needing & set(one.argnames) for one in definitions.get(name, ()))
+        }
+        needing |= more
+        grown = bool(more)
+    names.sort(key=lambda name: name in needing)
+
+
+def _settings(request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
+    """Merge the settings of fixtures that have `module_settings`, then those of the markers, the nearest last."""
+    merged: dict[str, dict[str, Any]] = {}
+    tables = [getattr(value, "module_settings", None) for value in request.node.funcargs.values()]
+    tables += [mark.kwargs for mark in reversed(_marks(request.node, "settings"))]
+    for table in tables:
+        if isinstance(table, Mapping):
+            for module_id, values in table.items():
+                merged.setdefault(module_id, {}).update(values)
+    return merged
+
+
+def _marks(item: pytest.Item, name: str) -> list[pytest.Mark]:
+    return list(item.iter_markers(name))
+
+
+backends_key: Final = pytest.StashKey[tuple[str, ...]]()

@@ -1,0 +1,190 @@
+"""The pytest plugin: options, markers, the fixture `module_host`, and the timeline in the report of a failure.
+
+Loaded by its entry point in every pytest run, so it imports nothing of the host until a test needs it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from recyclic.testing.errors import KitError
+from recyclic.testing.marks import (
+    MARKERS,
+    backends_key,
+    check_async,
+    failed_key,
+    has_failed,
+    host_key,
+    host_last,
+    marker_problems,
+    plan_of,
+    remember,
+)
+from recyclic.testing.module_fixtures import ModuleFixtures
+
+if TYPE_CHECKING:
+    from recyclic.testing.host import ModuleHost
+
+_BACKEND: Final = "recyclic_backend"
+_fixtures_key: Final = pytest.StashKey[ModuleFixtures]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the kit's options; each also stands in pyproject.toml."""
+    group = parser.getgroup("recyclic", "Recyclic: modules tested together")
+    group.addoption(
+        "--recyclic-redis",
+        action="append",
+        metavar="BACKEND",
+        help="where events travel: fake (default), server, container, or a URL; given twice, each test runs on both",
+    )
+    group.addoption(
+        "--contracts",
+        action="store_true",
+        help="also collect the contract of every enabled module: one test per module and rule",
+    )
+    parser.addini("recyclic_redis", "backends, as --recyclic-redis", type="args", default=["fake"])
+    parser.addini("recyclic_settle_within", "real seconds in which a host must come to rest", default="10")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register markers and the parts of the kit that are there."""
+    for text in MARKERS.values():
+        config.addinivalue_line("markers", text)
+    from recyclic.testing.backends import parse_backend  # noqa: PLC0415 - beside its one use
+
+    try:
+        names = config.getoption("--recyclic-redis") or config.getini("recyclic_redis")
+        config.stash[backends_key] = tuple(dict.fromkeys(parse_backend(name) for name in names))
+        float(config.getini("recyclic_settle_within"))
+    except (KitError, ValueError) as error:
+        raise pytest.UsageError(f"recyclic: {error}") from None
+    config.stash[_fixtures_key] = ModuleFixtures(config)
+    if config.getoption("--contracts"):
+        config.pluginmanager.import_plugin("recyclic.testing.contract.collect")
+    if importlib.util.find_spec("recyclic.testing.slots.fixtures") is not None:
+        config.pluginmanager.import_plugin("recyclic.testing.slots.fixtures")
+    if config.getoption("--fixtures", default=False) or config.getoption("--fixtures-per-test", default=False):
+        config.stash[_fixtures_key].load()
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Name the backends with their versions."""
+    from recyclic.testing.backends import backend  # noqa: PLC0415 - kept out of the plugin's import
+
+    try:
+        return "recyclic: redis " + ", ".join(backend(name).description for name in config.stash[backends_key])
+    except KitError as error:
+        raise pytest.UsageError(f"recyclic: {error}") from None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> None:
+    """Load the fixtures that modules ship, before the first test file that may use them."""
+    parent.config.stash[_fixtures_key].load_for(module_path)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test that boots a host on every backend that was asked for."""
+    names = metafunc.config.stash[backends_key]
+    if _BACKEND in metafunc.fixturenames and len(names) > 1:
+        metafunc.parametrize(_BACKEND, names, indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Refuse markers that are misspelt, and let hosts boot last."""
+    registered = {line.partition(":")[0].partition("(")[0].strip() for line in config.getini("markers")}
+    problems = [problem for item in items for problem in marker_problems(item, registered)]
+    if problems:
+        raise pytest.UsageError("\n".join(dict.fromkeys(problems)))
+    for item in items:
+        host_last(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the timeline to the report of a failure that does not have it in its text."""
+    report = yield
+    if call.excinfo is not None:
+        item.stash[failed_key] = True
+    host = item.stash.get(host_key, None)
+    if host is not None and report.failed and "timeline" not in report.longreprtext:
+        report.sections.append(("recyclic", host.timeline))
+    return report
+
+
+@pytest.fixture
+def recyclic_backend(request: pytest.FixtureRequest) -> str:
+    """The backend of this test: `fake`, `server`, `container` or a URL."""
+    backends = request.config.stash[backends_key]
+    return str(getattr(request, "param", backends[0]))
+
+
+@pytest.fixture
+def module_host(request: pytest.FixtureRequest, recyclic_backend: str) -> ModuleHost:
+    """Some modules, booted for this test alone, on a bus, a clock and a database of their own.
+
+    `@pytest.mark.modules("caisse", "paheko")` says which; without it all that config.toml enables. For async tests,
+    under pytest-asyncio or anyio on asyncio; it lives on the loop of the test.
+    """
+    del recyclic_backend  # asked for so that the test runs once per backend
+    try:
+        runner = check_async(request)
+    except KitError as error:
+        pytest.fail(str(error), pytrace=False)
+    host: ModuleHost = request.getfixturevalue(f"_module_host_{runner}")
+    return host
+
+
+async def _host(request: pytest.FixtureRequest) -> AsyncIterator[ModuleHost]:
+    """Boot the host of a test; tell what is wrong without the kit's own traceback."""
+    from recyclic.testing.host import booted  # noqa: PLC0415 - kept out of the plugin's import
+
+    item = request.node
+    try:
+        plan = plan_of(request, request.getfixturevalue(_BACKEND))
+        async with booted(plan, lambda: has_failed(item)) as host:
+            remember(item, host)
+            yield host
+    except (KitError, AssertionError) as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture
+def _module_host_anyio(request: pytest.FixtureRequest) -> Iterator[ModuleHost]:
+    from anyio.pytest_plugin import (  # noqa: PLC0415 - only where anyio runs the test
+        extract_backend_and_options,
+        get_runner,
+    )
+
+    with get_runner(*extract_backend_and_options(request.getfixturevalue("anyio_backend"))) as runner:
+        yield from runner.run_asyncgen_fixture(_host, {"request": request})
+
+
+def _on_loop(scope: str) -> Callable[..., Any] | None:
+    """Return the fixture for tests whose loop has this scope; None without pytest-asyncio."""
+    try:
+        import pytest_asyncio  # noqa: PLC0415 - anyio alone is enough
+    except ImportError:
+        return None
+
+    async def host(request: pytest.FixtureRequest) -> AsyncIterator[ModuleHost]:
+        async for booted in _host(request):
+            yield booted
+
+    fixture: Callable[..., Any] = pytest_asyncio.fixture(name=f"_module_host_{scope}", loop_scope=scope)(host)
+    return fixture
+
+
+_module_host_function = _on_loop("function")
+_module_host_class = _on_loop("class")
+_module_host_module = _on_loop("module")
+_module_host_package = _on_loop("package")
+_module_host_session = _on_loop("session")
