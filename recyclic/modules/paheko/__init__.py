@@ -12,19 +12,22 @@ from sqlalchemy import MetaData, select
 
 from recyclic.core.database import Database, UnitOfWork
 from recyclic.core.events.bus import EventBus
+from recyclic.core.events.event import EventMeta
 from recyclic.core.module_base import ModuleBase
 from recyclic.modules.paheko.client import PahekoClient
 from recyclic.modules.paheko.entries import ClosedSession, amount_of, build_entry, reference_of
+from recyclic.modules.paheko.errors import PahekoUnavailableError
 from recyclic.modules.paheko.events import EntryWritten, MemberSyncRequested, SyncRequested
 from recyclic.modules.paheko.members import NewMember, add_member, find_member
-from recyclic.modules.paheko.models import EntryRow, MemberRow, State, metadata
+from recyclic.modules.paheko.models import EntryRow, MemberRow, metadata
+from recyclic.modules.paheko.reminder import Reminder
 from recyclic.modules.paheko.routes import paheko_routes
 from recyclic.modules.paheko.settings import PahekoSettings
 from recyclic.modules.paheko.writer import Parcel, Writer
 from recyclic.modules.paheko.writer_lock import WriterLock
 
-MAX_ATTEMPTS = 1000
-"""With the bus's backoff of at most five minutes: Paheko may be away for a long weekend before a person is asked."""
+ATTEMPTS = 5
+"""How often the bus brings an event before it is left to the reminder."""
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +47,7 @@ class PahekoModule(ModuleBase):
     def __init__(self) -> None:
         self.config = PahekoSettings()
         self.client: PahekoClient | None = None
+        self.reminder: Reminder | None = None
 
     def register_routes(self, app: FastAPI) -> None:
         """Serve the state of the synchronisation."""
@@ -52,10 +56,10 @@ class PahekoModule(ModuleBase):
     def register_signals(self, bus: EventBus) -> None:
         """Hear what there is to send, and when to send it again."""
         self.bus = bus
-        bus.on("sale_closed", self.book_session, max_attempts=MAX_ATTEMPTS)
-        bus.on("sync_requested", self.sync_session, max_attempts=MAX_ATTEMPTS)
-        bus.on("member_created", self.add_member, max_attempts=MAX_ATTEMPTS)
-        bus.on("member_sync_requested", self.sync_member, max_attempts=MAX_ATTEMPTS)
+        bus.on("sale_closed", self.book_session, max_attempts=ATTEMPTS)
+        bus.on("sync_requested", self.sync_session, max_attempts=ATTEMPTS)
+        bus.on("member_created", self.add_member, max_attempts=ATTEMPTS)
+        bus.on("member_sync_requested", self.sync_member, max_attempts=ATTEMPTS)
 
     def register_ui_extensions(self) -> dict[str, list[str]]:
         """Show a sale's session in the accounts."""
@@ -77,10 +81,16 @@ class PahekoModule(ModuleBase):
             log.warning("paheko has no url: closed sessions are kept and wait", setting="[modules.paheko] url")
             return
         self.client = PahekoClient(self.config)
-        await self._ask_again()
+        self.reminder = Reminder(
+            database=self.database, bus=self.bus, clock=app.state.clock, seconds=self.config.retry_seconds
+        )
+        await self.reminder.start()
 
     async def shutdown(self) -> None:
-        """Close the connection to Paheko."""
+        """Ask no more, and close the connection to Paheko."""
+        if self.reminder is not None:
+            await self.reminder.stop()
+            self.reminder = None
         if self.client is not None:
             await self.client.close()
             self.client = None
@@ -100,6 +110,7 @@ class PahekoModule(ModuleBase):
         counted_cash_cents: int,
         variance_cents: int,
         variance_comment: str,
+        meta: EventMeta,
         **_rest: object,
     ) -> None:
         """Book a closed session. Called again for the same one, it does nothing more."""
@@ -123,27 +134,43 @@ class PahekoModule(ModuleBase):
             amount_cents=amount_of(session, self.config),
             payload=session.model_dump(mode="json"),
         )
-        if self.client is not None:
-            await self.entries.write(session_id)
+        await self._send(self.entries, session_id, meta)
 
-    async def sync_session(self, session_id: str, **_rest: object) -> None:
+    async def sync_session(self, session_id: str, meta: EventMeta, **_rest: object) -> None:
         """Send a session that waits or was set aside. One that was never closed is booked when it is."""
-        if self.client is not None:
-            await self.entries.write(session_id, insist=True)
+        await self._send(self.entries, session_id, meta, insist=True)
 
     async def add_member(
-        self, member_id: str, number: int, first_name: str, last_name: str, email: str | None, **_rest: object
+        self,
+        member_id: str,
+        number: int,
+        first_name: str,
+        last_name: str,
+        email: str | None,
+        meta: EventMeta,
+        **_rest: object,
     ) -> None:
         """Make a new member known to Paheko."""
         member = NewMember(member_id=member_id, number=number, first_name=first_name, last_name=last_name, email=email)
         await self.members.accept(member_id, payload=member.model_dump(mode="json"))
-        if self.client is not None:
-            await self.members.write(member_id)
+        await self._send(self.members, member_id, meta)
 
-    async def sync_member(self, member_id: str, **_rest: object) -> None:
+    async def sync_member(self, member_id: str, meta: EventMeta, **_rest: object) -> None:
         """Send a member that waits or was set aside."""
-        if self.client is not None:
-            await self.members.write(member_id, insist=True)
+        await self._send(self.members, member_id, meta, insist=True)
+
+    async def _send(
+        self, writer: Writer[EntryRow] | Writer[MemberRow], key: str, meta: EventMeta, *, insist: bool = False
+    ) -> None:
+        """Send one thing if there is a Paheko. An outage that outlasts the bus's attempts is left to the reminder."""
+        if self.client is None:
+            return
+        try:
+            await writer.write(key, insist=insist)
+        except PahekoUnavailableError as error:
+            if meta.attempt < ATTEMPTS:
+                raise
+            log.warning("Paheko is still away: asking again later", key=key, reason=str(error))
 
     @property
     def _client(self) -> PahekoClient:
@@ -181,15 +208,6 @@ class PahekoModule(ModuleBase):
             find=lambda: find_member(self._client, member, taken),
             send=lambda: add_member(self._client, member, self.config),
         )
-
-    async def _ask_again(self) -> None:
-        """Ask through the bus for everything that is not there yet: it may have come while there was no Paheko."""
-        open_states = (State.WAITING, State.WRITING)
-        async with self.database.unit_of_work() as uow:
-            for key in await uow.session.scalars(select(EntryRow.key).where(EntryRow.state.in_(open_states))):
-                await self.bus.within(uow).emit(SyncRequested(session_id=key))
-            for key in await uow.session.scalars(select(MemberRow.key).where(MemberRow.state.in_(open_states))):
-                await self.bus.within(uow).emit(MemberSyncRequested(member_id=key))
 
 
 async def _nothing_more(_uow: UnitOfWork, _row: MemberRow) -> None:

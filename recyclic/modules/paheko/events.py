@@ -18,12 +18,12 @@ class EntryWritten(Event):
 
 
 class SyncRequested(Event):
-    """Somebody, or a restart, asks that a closed session be sent to Paheko, also when it was set aside before."""
+    """Somebody, or the reminder, asks that a closed session be sent to Paheko, also when it was set aside before."""
 
     session_id: str
 
 
 class MemberSyncRequested(Event):
-    """A restart asks that a member that could not be sent yet be sent to Paheko."""
+    """The reminder asks that a member that could not be sent yet be sent to Paheko."""
 
     member_id: str

@@ -46,6 +46,9 @@ class PahekoSettings(BaseModel):
     busy_seconds: float = Field(
         default=15.0, ge=0, description="seconds that Paheko may still be at work on what was cut off"
     )
+    retry_seconds: float = Field(
+        default=300.0, ge=1, description="seconds after which what could not be sent is tried again"
+    )
     proxy: str = Field(default="", description="HTTP proxy to reach Paheko; the environment's is not used")
 
     @field_validator("url")

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import uuid
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,12 +19,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from recyclic.core.database import Database
+from recyclic.core.events.event import EventMeta
 from recyclic.modules.paheko import PahekoModule
 from recyclic.modules.paheko.double import PahekoServer
 from recyclic.modules.paheko.models import EntryRow, MemberRow, metadata
+from recyclic.modules.paheko.settings import PahekoSettings
 
 
-def sale_closed(session_id="s1", *, cash=0, card=0, check=0, donations=0, variance=0, day="2025-09-26", **changes):
+def closed_payload(session_id="s1", *, cash=0, card=0, check=0, donations=0, variance=0, day="2025-09-26", **changes):
     """The payload of a close whose figures agree."""
     return {
         "session_id": session_id,
@@ -43,20 +46,28 @@ def sale_closed(session_id="s1", *, cash=0, card=0, check=0, donations=0, varian
     }
 
 
+def meta(event, attempt=1):
+    """The envelope of a delivery."""
+    return EventMeta(id="e1", event=event, source="test", time=datetime(2025, 9, 26, tzinfo=UTC), attempt=attempt)
+
+
 class QuickClock:
     """Waits by calling `meanwhile`: what the world does while the worker waits."""
 
     def __init__(self):
         self.waits = []
+        self.time = 1_758_900_000.0
         self.meanwhile = lambda: None
 
     def now(self):
-        return 1_758_900_000.0
+        return self.time
 
     def monotonic(self):
         return sum(self.waits)
 
     async def wait(self, seconds, wake=None):
+        if seconds == PahekoSettings().retry_seconds:  # the reminder
+            await asyncio.Event().wait()
         self.waits.append(seconds)
         await asyncio.to_thread(self.meanwhile)
 
@@ -93,8 +104,25 @@ class Worker:
         state = SimpleNamespace(database=self.database, clock=self.clock)
         await self.module.startup(SimpleNamespace(state=state), self.settings)
 
-    async def close_till(self, *args, **figures):
-        await self.module.book_session(**sale_closed(*args, **figures))
+    async def close_till(self, *args, attempt=1, **figures):
+        await self.module.book_session(**closed_payload(*args, **figures), meta=meta("sale_closed", attempt))
+
+    async def sync(self, session_id="s1"):
+        await self.module.sync_session(session_id=session_id, meta=meta("sync_requested"))
+
+    async def sync_member(self, member_id):
+        await self.module.sync_member(member_id=member_id, meta=meta("member_sync_requested"))
+
+    async def join(self, member_id="m1", *, number=7, first_name="Ada", last_name="Dupont", email="ada@asso.example"):
+        await self.module.add_member(
+            member_id=member_id,
+            number=number,
+            first_name=first_name,
+            last_name=last_name,
+            email=email,
+            meta=meta("member_created"),
+            phone="not asked for",
+        )
 
     async def entry(self, key="s1") -> EntryRow | None:
         async with self.database.unit_of_work(read_only=True) as uow:
@@ -128,6 +156,12 @@ async def run_workers(url, settings, count=1):
 def workers():
     """Start workers: `async with workers(url, settings, count=2) as [one, other]`."""
     return run_workers
+
+
+@pytest.fixture
+def sale_closed():
+    """Build the payload of a close: `sale_closed("s1", cash=100, variance=-5)`."""
+    return closed_payload
 
 
 @pytest.fixture

@@ -379,6 +379,12 @@ def test_trap_8_reads_wait_for_the_write_lock_too(stand_in):
     assert stand_in.get("sql", sql="SELECT 1").status_code == 200
 
 
+def test_a_lock_that_is_released_in_time_only_delays(stand_in):
+    body = stand_in.body()
+    stand_in.stand_in.locked_for(0.05)
+    assert stand_in.post("accounting/transaction", body).status_code == 200
+
+
 async def test_trap_9_looking_up_before_each_post_does_not_help_concurrent_writers(paheko):
     """Forty look-ups find nothing before the first POST arrives."""
     body, sql = paheko.body(), f"SELECT id FROM acc_transactions WHERE reference = 'RECYCLIC-test-{paheko.tag}'"

@@ -125,6 +125,7 @@ def test_texts_fit_paheko_which_counts_bytes():
     assert len(entry.notes.encode()) <= 2000
     assert entry.label.endswith("…")
     assert shortened("x" * 200, 200) == "x" * 200
+    assert shortened("é" * 150, 200) == "é" * 98 + "…"
     assert build_entry(closed(cash=1, register_name="a\nb"), SETTINGS).label.endswith("a b")
 
 

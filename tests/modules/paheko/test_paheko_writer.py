@@ -38,7 +38,7 @@ async def test_a_closed_session_is_booked_and_told(worker, server):
 async def test_a_redelivered_close_does_nothing_more(worker, server):
     for _ in range(3):
         await worker.close_till(cash=100)
-    await worker.module.sync_session("s1")
+    await worker.sync("s1")
     assert len(server.posts) == len(worker.bus.emitted) == 1
 
 
@@ -220,6 +220,31 @@ async def test_what_passes_is_tried_again_later(worker, server, trouble):
     assert (row.state, row.last_error, len(server.entries())) == ("written", None, 1)
 
 
+async def test_an_outage_that_outlasts_the_bus_is_left_to_the_reminder(worker, server):
+    server.refuse_connections()
+    for attempt in range(1, 5):
+        with pytest.raises(PahekoUnavailableError):
+            await worker.close_till(cash=100, attempt=attempt)
+    await worker.close_till(cash=100, attempt=5)
+    assert ((await worker.entry()).state, worker.bus.emitted) == ("waiting", [])
+    await worker.module.reminder.ask(untouched_for=1)
+    assert worker.bus.emitted == []
+    await worker.module.reminder.ask(untouched_for=0)
+    assert worker.bus.emitted == [SyncRequested(session_id="s1")]
+
+
+async def test_of_several_workers_one_asks_again(any_database_url, server, workers):
+    server.refuse_connections()
+    async with workers(any_database_url, server.settings, count=3) as three:
+        with pytest.raises(PahekoUnavailableError):
+            await three[0].close_till(cash=100)
+        for worker in three:
+            worker.clock.time += 300
+        await asyncio.gather(*(worker.module.reminder.ask(untouched_for=300) for worker in three))
+        asked = [event for worker in three for event in worker.bus.emitted]
+    assert asked == [SyncRequested(session_id="s1")]
+
+
 async def test_a_500_to_the_post_is_tried_again_without_a_wait(worker, server):
     real_send = worker.module.client.book
 
@@ -257,7 +282,7 @@ async def test_a_session_set_aside_is_booked_when_somebody_asks(worker, server):
     server.set_year(2025, "closed")
     await worker.close_till(cash=100)
     server.set_year(2025, "open")
-    await worker.module.sync_session("s1")
+    await worker.sync("s1")
     row = await worker.entry()
     assert (row.state, row.last_error, row.attempts) == ("written", None, 2)
     assert len(server.entries()) == len(worker.bus.emitted) == 1
@@ -311,21 +336,21 @@ async def test_an_entry_that_is_already_there_is_taken_over(worker, server):
 
 
 async def test_a_sync_of_a_session_never_closed_does_nothing(worker, server):
-    await worker.module.sync_session("never")
+    await worker.sync("never")
     assert (await worker.entry("never"), server.requests) == (None, [])
 
 
 async def test_without_a_url_sessions_wait_and_are_sent_once_there_is_one(database_url, server, workers):
     async with workers(database_url, {}) as [unconfigured]:
         await unconfigured.close_till("s1", cash=100)
-        await unconfigured.module.sync_session("s1")
-        await unconfigured.module.add_member(member_id="m1", number=7, first_name="Ada", last_name="Dupont", email=None)
+        await unconfigured.sync("s1")
+        await unconfigured.join(email=None)
         assert ((await unconfigured.entry()).state, unconfigured.bus.emitted) == ("waiting", [])
     async with workers(database_url, server.settings) as [worker]:
         assert worker.bus.emitted == [SyncRequested(session_id="s1"), MemberSyncRequested(member_id="m1")]
         assert server.requests == []
-        await worker.module.sync_session("s1")
-        await worker.module.sync_member("m1")
+        await worker.sync("s1")
+        await worker.sync_member("m1")
         assert ((await worker.entry()).state, (await worker.member("m1")).state) == ("written", "written")
 
 
@@ -369,7 +394,7 @@ async def test_a_killed_process_leaves_neither_a_lock_nor_a_second_entry(any_dat
         assert worker.bus.emitted == [SyncRequested(session_id="s1")]
         assert (await worker.entry()).state == "writing"
         async with asyncio.timeout(10):
-            await worker.module.sync_session("s1")
+            await worker.sync("s1")
         assert (await worker.entry()).state == "written"
     assert figures(server) == [("RECYCLIC-session-s1", {"530": 100}, {"7073": 100})]
 
