@@ -21,7 +21,6 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from recyclic.core.database import Database
 from recyclic.core.events.event import EventMeta
 from recyclic.modules.paheko import PahekoModule
-from recyclic.modules.paheko.double import PahekoServer
 from recyclic.modules.paheko.models import EntryRow, MemberRow, metadata
 from recyclic.modules.paheko.settings import PahekoSettings
 
@@ -165,10 +164,9 @@ def sale_closed():
 
 
 @pytest.fixture
-def server():
-    """A stand-in for Paheko."""
-    with PahekoServer() as running:
-        yield running
+def server(paheko_server):
+    """The module's own fixture, by a shorter name."""
+    return paheko_server
 
 
 @pytest.fixture

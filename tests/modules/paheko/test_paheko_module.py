@@ -7,7 +7,7 @@ import pytest
 from recyclic.core.migration import locations
 from recyclic.modules.paheko.double import PahekoServer, outside_world
 from recyclic.modules.paheko.testing import settings_for
-from recyclic.testing.host import boot_modules
+from recyclic.testing import boot_modules
 
 UNKNOWN = {
     "session_id": "s1",
@@ -22,10 +22,13 @@ UNKNOWN = {
 }
 
 
+pytestmark = pytest.mark.modules("paheko")
+
+
 @pytest.fixture
-async def host(server):
-    async with boot_modules("paheko", settings=server.module_settings, serve_ui=False) as booted:
-        yield booted
+def host(module_host, server):
+    """A host with this module, which writes to `server`."""
+    return module_host
 
 
 @pytest.fixture
