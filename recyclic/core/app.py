@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,19 +15,21 @@ from recyclic.core.auth import Auth
 from recyclic.core.clock import Clock, SystemClock
 from recyclic.core.database import Database
 from recyclic.core.events.broker import Broker, BrokerSettings
-from recyclic.core.events.observer import Observer
 from recyclic.core.guard import Guard
 from recyclic.core.http import ApiError, BodyLimit, RequestContext, install_error_handlers
 from recyclic.core.lifecycle import Lifecycle
 from recyclic.core.migration import locations
 from recyclic.core.module_loader import ModuleRegistry
-from recyclic.core.permissions import CurrentUser
 from recyclic.errors import DatabaseError, Problem
 from recyclic.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from recyclic.core.events.observer import Observer
     from recyclic.core.events.port import Streams
     from recyclic.core.events.subscription import HandlerMiddleware
+    from recyclic.core.permissions import CurrentUser
 
 DRAIN_SECONDS = 20
 """How long running handlers may go on when the host stops; what is left is delivered again later."""

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from recyclic.testing import faults
+    from recyclic.testing.boot import boot_modules
     from recyclic.testing.clock import VirtualClock
     from recyclic.testing.doubles import Received, Spy
-    from recyclic.testing.host import ModuleHost, boot_modules
-    from recyclic.testing.matching import ANY
     from recyclic.testing.errors import KitError, SettleError, StrictError, TraceError
+    from recyclic.testing.host import ModuleHost
+    from recyclic.testing.matching import ANY
     from recyclic.testing.selections import Consumed, Emitted
     from recyclic.testing.trace import Trace
 
@@ -45,7 +46,7 @@ _PLACES: Final = {
     "Trace": "trace",
     "TraceError": "errors",
     "VirtualClock": "clock",
-    "boot_modules": "host",
+    "boot_modules": "boot",
 }
 
 

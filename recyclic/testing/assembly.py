@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from recyclic.config import Config
 from recyclic.core.manifest import Manifest, check_manifest
-from recyclic.core.module_base import ModuleBase
 from recyclic.core.module_import import import_class
 from recyclic.core.module_loader import LoadedModule, ModuleRegistry
 from recyclic.core.module_source import ModuleSource, discover
@@ -16,6 +13,12 @@ from recyclic.errors import ModuleError, Problem
 from recyclic.testing.doubles import inline_module, spy_for
 from recyclic.testing.matching import closest_name
 from recyclic.testing.report import KitError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from recyclic.config import Config
+    from recyclic.core.module_base import ModuleBase
 
 Deps = Literal["stub", "direct", "all"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING
 
 import httpx
@@ -14,6 +13,8 @@ from recyclic.testing.matching import closest_name
 from recyclic.testing.report import KitError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
     from recyclic.testing.host import ModuleHost
 
 BASE_URL = "http://testserver"

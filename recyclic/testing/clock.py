@@ -1,4 +1,4 @@
-"""The kit's clock: time stands still until someone advances it, so a retry costs nothing and its delay can be stated."""
+"""The kit's clock: time stands still until someone advances it, so a retry costs nothing and its delay is known."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import asyncio
 import heapq
 import itertools
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(slots=True)

@@ -9,10 +9,13 @@ import shutil
 import tempfile
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recyclic.core.database import Database
 from recyclic.core.migration import Migrator, locations
-from recyclic.core.module_loader import ModuleRegistry
+
+if TYPE_CHECKING:
+    from recyclic.core.module_loader import ModuleRegistry
 
 _templates: dict[tuple[object, ...], Path] = {}
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recyclic.core.events.event import Event, EventMeta
 from recyclic.core.manifest import EventsManifest, Manifest, Permissions, UiManifest
 from recyclic.core.module_base import ModuleBase
 from recyclic.core.module_loader import LoadedModule
@@ -18,9 +16,13 @@ from recyclic.core.permissions import Level, Section
 from recyclic.errors import EventError, Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fastapi import FastAPI
 
-    from recyclic.core.events.bus import EventBus, Handler
+    from recyclic.core.events.bus import EventBus
+    from recyclic.core.events.contract import Handler
+    from recyclic.core.events.event import Event, EventMeta
 
 _HUMP = re.compile(r"(?<!^)(?=[A-Z])")
 

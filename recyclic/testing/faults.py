@@ -59,7 +59,9 @@ class Fault:
 
 
 class _HandlerFault(Fault):
-    def __init__(self, module: str, event: str, fail: int, error: BaseException | type[BaseException] | None, at: str):
+    def __init__(
+        self, module: str, event: str, fail: int, error: BaseException | type[BaseException] | None, at: str
+    ) -> None:
         super().__init__(f"handler({module!r}, {event!r}, fail={fail})")
         self._module, self._event, self._fail, self._error, self._at = module, event, fail, error, at
 
@@ -99,7 +101,9 @@ class _OperationFault(Fault):
             await call()
         self._bite(host, "done, and its reply lost" if self._lose_reply else "refused")
         if isinstance(self._error, str):
-            error: BaseException = BusError(Problem(f"cannot {operation}: {self._error}", "redis", f"injected by {self}"))
+            error: BaseException = BusError(
+                Problem(f"cannot {operation}: {self._error}", "redis", f"injected by {self}")
+            )
         else:
             error = _made(self._error, f"{self}", BusError)
         raise host.inject(error)

@@ -1,30 +1,26 @@
-"""ModuleHost: some modules, booted on a bus, a clock and a database of their own; and boot_modules, which boots them."""
+"""ModuleHost: some modules, booted on a bus, a clock and a database of their own."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from recyclic.config import Config
 from recyclic.core.clock import Clock, SystemClock
 from recyclic.core.events.bus import EventBus
-from recyclic.core.module_base import ModuleBase
-from recyclic.core.module_loader import ModuleRegistry
-from recyclic.testing.assembly import Choice, Deps, assemble
+from recyclic.testing.assembly import assemble
 from recyclic.testing.backends import OpenStreams, backend
 from recyclic.testing.clients import SignedIn, client, levels_of
 from recyclic.testing.clock import VirtualClock
 from recyclic.testing.databases import fresh_database
 from recyclic.testing.doubles import Spy
-from recyclic.testing.faults import Fault
 from recyclic.testing.journal import Journal
 from recyclic.testing.matching import closest_name
+from recyclic.testing.plan import Plan
 from recyclic.testing.report import KitError, Setting, SettleError, StrictError, TraceError, failure_text, story_text
 from recyclic.testing.settle import NOTICE, Settling
 from recyclic.testing.strict import Strictness
@@ -33,28 +29,16 @@ from recyclic.testing.watch import Door, TaskWatch
 from recyclic.testing.worker import Life
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+
     import httpx
     from fastapi import FastAPI
 
     from recyclic.core.events.subscription import Delivery
+    from recyclic.testing.faults import Fault
 
 _SECRET = "recyclic.testing signs its cookies with this key"  # noqa: S105 - it protects nothing
 _BITE_SECONDS = 2.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """All that `boot_modules` was asked for."""
-
-    choice: Choice
-    config: Config
-    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    backend: str = "fake"
-    clock: Literal["virtual", "real"] = "virtual"
-    settle_within: float = 10.0
-    allow: Mapping[str, str] = field(default_factory=dict)
-    rerun: str = ""
-    serve_ui: bool = True
 
 
 class ModuleHost:
@@ -111,9 +95,7 @@ class ModuleHost:
         return self._registry.get(self._known(module_id)).instance
 
     @asynccontextmanager
-    async def act(
-        self, name: str | None = None, *active: Fault, expect_errors: bool = False
-    ) -> AsyncIterator[Trace]:
+    async def act(self, name: str | None = None, *active: Fault, expect_errors: bool = False) -> AsyncIterator[Trace]:
         """Record what happens inside the block. Leaving it waits until the system is idle.
 
         Faults that are given are active until then. With `expect_errors`, handlers may fail and events may become dead
@@ -379,57 +361,3 @@ class ModuleHost:
                 "this host lives on another event loop: give the test and its fixtures the same loop_scope "
                 "(pytest-asyncio: asyncio_default_fixture_loop_scope and asyncio_default_test_loop_scope)"
             )
-
-
-@asynccontextmanager
-async def boot_modules(
-    *names: str,
-    modules: Iterable[type[ModuleBase]] = (),
-    deps: Deps = "stub",
-    stub: Iterable[str] = (),
-    settings: Mapping[str, Mapping[str, Any]] | None = None,
-    backend: str = "fake",
-    clock: Literal["virtual", "real"] = "virtual",
-    config: Config | None = None,
-    settle_within: float = 10.0,
-    allow: Mapping[str, str] | None = None,
-    rerun: str = "",
-    serve_ui: bool = True,
-) -> AsyncIterator[ModuleHost]:
-    """Boot modules and yield the host: those named, and the classes in `modules`; without either, all that are enabled.
-
-    `deps`: what they depend on is stubbed, or booted too (`direct`: theirs alone; `all`: with their own). `stub`
-    replaces further modules by spies. `settings` are the modules' own tables; `config.toml` gives none, so that no
-    test reaches a real system. `allow` maps what is not to fail at the end to its reason.
-
-    Raises:
-        KitError: what was asked for does not exist.
-        StrictError: at the end, something happened that nobody asked for.
-    """
-    choice = Choice(tuple(names), tuple(modules), deps, tuple(stub))
-    plan = Plan(
-        choice=choice,
-        config=config or Config.load(),
-        settings=settings or {},
-        backend=backend,
-        clock=clock,
-        settle_within=settle_within,
-        allow=allow or {},
-        rerun=rerun,
-        serve_ui=serve_ui,
-    )
-    async with booted(plan) as host:
-        yield host
-
-
-@asynccontextmanager
-async def booted(plan: Plan, failed: Callable[[], bool] = lambda: False) -> AsyncIterator[ModuleHost]:
-    """Boot a plan; strict at the end, unless the body raised or `failed` says that the test has failed."""
-    host = ModuleHost(plan)
-    async with AsyncExitStack() as stack:
-        await host.open(stack)
-        yield host
-        if not failed():
-            await host.settle()
-    if not failed():
-        await host.check()

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from recyclic.core.events.event import Envelope
 from recyclic.core.events.observer import Observer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from recyclic.core.events.event import Envelope
+    from recyclic.errors import EventError
 
 
 class Kind(StrEnum):
@@ -118,9 +123,7 @@ class Journal(Observer):
     def delivered(self, envelope: Envelope, module: str, group: str, attempt: int) -> None:
         """A handler is about to run."""
         self.running[envelope.event, envelope.id, group] += 1
-        self.write(
-            Kind.DELIVERED, envelope=envelope, event=envelope.event, module=module, group=group, attempt=attempt
-        )
+        self.write(Kind.DELIVERED, envelope=envelope, event=envelope.event, module=module, group=group, attempt=attempt)
 
     def handled(self, envelope: Envelope, module: str, group: str, attempt: int, seconds: float) -> None:
         """A handler returned."""
@@ -152,13 +155,16 @@ class Journal(Observer):
 
     def dead(self, entry_id: str, event: str, module: str, group: str, attempt: int, reason: str) -> None:
         """An entry went to the dead letters."""
-        self.write(
-            Kind.DEAD, event=event, entry_id=entry_id, module=module, group=group, attempt=attempt, text=reason
-        )
+        self.write(Kind.DEAD, event=event, entry_id=entry_id, module=module, group=group, attempt=attempt, text=reason)
 
     def settled(self, event: str, group: str, entry_id: str) -> None:
         """An entry left the pending list."""
         self.write(Kind.SETTLED, event=event, group=group, entry_id=entry_id)
+
+    def refused(self, module: str, event: str, error: EventError) -> None:
+        """A module was refused to emit."""
+        text = f"{module} emits {event}: {'; '.join(str(error).splitlines())}"
+        self.write(Kind.REFUSED, event=event, module=module, error=error, text=text)
 
     def changed(self) -> None:
         """Something that settling depends on may have changed."""

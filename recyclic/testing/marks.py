@@ -15,7 +15,8 @@ from recyclic.testing.errors import KitError
 
 if TYPE_CHECKING:
     from recyclic.config import Config
-    from recyclic.testing.host import ModuleHost, Plan
+    from recyclic.testing.host import ModuleHost
+    from recyclic.testing.plan import Plan
 
 MARKERS: Final[Mapping[str, str]] = {
     "modules": "modules(*ids_or_classes, deps='stub'|'direct'|'all', stub=(), clock='virtual'|'real'): "
@@ -63,7 +64,7 @@ def plan_of(request: pytest.FixtureRequest, backend: str) -> Plan:
         KitError: the markers or the configuration do not fit.
     """
     from recyclic.testing.assembly import Choice  # noqa: PLC0415 - kept out of the plugin's import
-    from recyclic.testing.host import Plan  # noqa: PLC0415 - kept out of the plugin's import
+    from recyclic.testing.plan import Plan  # noqa: PLC0415 - kept out of the plugin's import
 
     item = request.node
     mark = item.get_closest_marker("modules") or pytest.mark.modules().mark
@@ -131,7 +132,7 @@ def check_async(request: pytest.FixtureRequest) -> str:
         return "anyio"
     mark = item.get_closest_marker("asyncio")
     if mark is None:
-        raise KitError("nothing runs this async test: mark it @pytest.mark.asyncio, or set asyncio_mode = \"auto\"")
+        raise KitError('nothing runs this async test: mark it @pytest.mark.asyncio, or set asyncio_mode = "auto"')
     return str(mark.kwargs.get("loop_scope") or request.config.getini("asyncio_default_test_loop_scope") or "function")
 
 

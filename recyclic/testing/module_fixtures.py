@@ -56,7 +56,9 @@ class ModuleFixtures:
             module = importlib.import_module(name)
         except Exception as error:
             what = f"{source.path / 'testing.py'}: {type(error).__name__}: {error}"
-            raise pytest.Collector.CollectError(f"recyclic: the fixtures of {source.id} cannot be loaded: {what}") from error
+            raise pytest.Collector.CollectError(
+                f"recyclic: the fixtures of {source.id} cannot be loaded: {what}"
+            ) from error
         if not self._config.pluginmanager.is_registered(module):
             self._config.pluginmanager.register(module, f"recyclic-module-{source.id}")
 

@@ -6,9 +6,7 @@ Loaded by its entry point in every pytest run, so it imports nothing of the host
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pytest
 
@@ -28,6 +26,9 @@ from recyclic.testing.marks import (
 from recyclic.testing.module_fixtures import ModuleFixtures
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+    from pathlib import Path
+
     from recyclic.testing.host import ModuleHost
 
 _BACKEND: Final = "recyclic_backend"
@@ -143,9 +144,9 @@ def module_host(request: pytest.FixtureRequest, recyclic_backend: str) -> Module
     return host
 
 
-async def _host(request: pytest.FixtureRequest) -> AsyncIterator[ModuleHost]:
+async def _host(request: pytest.FixtureRequest) -> AsyncGenerator[ModuleHost, None]:
     """Boot the host of a test; tell what is wrong without the kit's own traceback."""
-    from recyclic.testing.host import booted  # noqa: PLC0415 - kept out of the plugin's import
+    from recyclic.testing.boot import booted  # noqa: PLC0415 - kept out of the plugin's import
 
     item = request.node
     try:
@@ -168,7 +169,7 @@ def _module_host_anyio(request: pytest.FixtureRequest) -> Iterator[ModuleHost]:
         yield from runner.run_asyncgen_fixture(_host, {"request": request})
 
 
-def _on_loop(scope: str) -> Callable[..., Any] | None:
+def _on_loop(scope: Literal["function", "class", "module", "package", "session"]) -> Callable[..., Any] | None:
     """Return the fixture for tests whose loop has this scope; None without pytest-asyncio."""
     try:
         import pytest_asyncio  # noqa: PLC0415 - anyio alone is enough

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from recyclic.testing.errors import KitError, SettleError, StrictError, TraceError
-from recyclic.testing.journal import Record
 from recyclic.testing.timeline import timeline
 
-__all__ = ["KitError", "SettleError", "Setting", "StrictError", "TraceError", "failure_text", "story_text"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from recyclic.testing.journal import Record
+
+__all__ = ["KitError", "Setting", "SettleError", "StrictError", "TraceError", "failure_text", "story_text"]
 
 
 @dataclass(slots=True)

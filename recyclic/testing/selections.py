@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from recyclic.core.events.event import Envelope
-from recyclic.testing.journal import Record
 from recyclic.testing.story import Call, Emission, place_of
 from recyclic.testing.timeline import payload, seconds
+
+if TYPE_CHECKING:
+    from recyclic.testing.journal import Record
 
 
 class Answers(Protocol):
@@ -245,8 +247,9 @@ class Consumed(Sequence[Consumption]):
             return [record.retry_in for record in consumption.failures if record.retry_in is not None]
 
         return self._each(
-            lambda c: len(waited(c)) == len(delays)
-            and all(abs(a - b) < 1e-6 for a, b in zip(waited(c), delays, strict=True)),
+            lambda c: (
+                len(waited(c)) == len(delays) and all(abs(a - b) < 1e-6 for a, b in zip(waited(c), delays, strict=True))
+            ),
             lambda c: f"was retried after {_delays(waited(c))}, not after {_delays(delays)}",
         )
 

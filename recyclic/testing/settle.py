@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,11 +12,13 @@ from recyclic.testing.clock import VirtualClock
 from recyclic.testing.timeline import seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from recyclic.core.events.entries import GroupState, Pair, Snapshot
     from recyclic.testing.host import ModuleHost
 
 NOTICE = 0.05
-"""Real seconds after which the state is read again although nobody told of a change. They never decide that it is idle."""
+"""Real seconds after which the state is read again although nobody told of a change; no sign of idleness."""
 
 LEAP = 15.0
 """The longest leap of the virtual clock: half a lease, so that no living consumer is taken for dead."""
@@ -59,9 +60,7 @@ class Reading:
     def see(self, snapshot: Snapshot, host: ModuleHost) -> None:
         """Take over what a snapshot says about the groups of modules that are not paused."""
         self.groups = {
-            pair: state
-            for pair, state in snapshot.groups.items()
-            if not state.settled and not host.is_paused(pair[1])
+            pair: state for pair, state in snapshot.groups.items() if not state.settled and not host.is_paused(pair[1])
         }
         dues = [entry.due for state in self.groups.values() for entry in state.pending if entry.due is not None]
         self.next_due = min(dues, default=None)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import site
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
+from typing import TYPE_CHECKING
 
-from recyclic.core.events.event import Envelope
 from recyclic.testing.journal import Kind, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+
+    from recyclic.core.events.event import Envelope
 
 
 @dataclass(slots=True)
@@ -70,57 +74,80 @@ class Story:
 
 def tell(records: Iterable[Record]) -> Story:
     """Read records into a story."""
-    story = Story()
-    requests: dict[str, Request] = {}
-    emissions: dict[str, Emission] = {}
-    entries: dict[tuple[str, str], str] = {}
-    under_way: list[Call] = []
-    last_call: dict[tuple[str, str], Call] = {}
+    teller = _Teller()
     for record in records:
-        where = (record.envelope_id, record.group)
+        teller.take(record)
+    return teller.story
+
+
+class _Teller:
+    def __init__(self) -> None:
+        self.story = Story()
+        self._requests: dict[str, Request] = {}
+        self._emissions: dict[str, Emission] = {}
+        self._entries: dict[tuple[str, str], str] = {}
+        self._under_way: list[Call] = []
+        self._last_call: dict[tuple[str, str], Call] = {}
+
+    def take(self, record: Record) -> None:
         match record.kind:
             case Kind.REQUEST:
-                requests[record.key] = Request(record)
-                story.requests.append(requests[record.key])
-            case Kind.RESPONSE:
-                if record.key in requests:
-                    requests[record.key].answered = record
+                self._requests[record.key] = Request(record)
+                self.story.requests.append(self._requests[record.key])
+            case Kind.RESPONSE if record.key in self._requests:
+                self._requests[record.key].answered = record
             case Kind.STORED:
-                story.stored.append(record)
+                self.story.stored.append(record)
             case Kind.EMITTED if record.envelope is not None:
-                emission = emissions.get(record.envelope_id)
-                if emission is None:
-                    emission = emissions[record.envelope_id] = Emission(record.envelope, record)
-                    story.emissions.append(emission)
-                emission.entries.append(record.entry_id)
-                entries[record.event, record.entry_id] = record.envelope_id
+                self._emitted(record, record.envelope)
             case Kind.DELIVERED:
-                call = last_call[where] = Call(record)
-                under_way.append(call)
-                story.calls.append(call)
+                self._delivered(record)
             case Kind.HANDLED | Kind.FAILED:
-                for call in under_way:
-                    start = call.delivered
-                    if (start.envelope_id, start.group, start.attempt) == (*where, record.attempt):
-                        call.ended = record
-                        under_way.remove(call)
-                        break
-            case Kind.DIED:
-                story.notes.append(record)
-                for call in under_way:
-                    call.ended = record
-                under_way.clear()
+                self._ended(record)
             case Kind.DEAD:
-                known = last_call.get((entries.get((record.event, record.entry_id), ""), record.group))
-                if known is not None and known.dead is None and not known.ok:
-                    known.dead = record
-                else:
-                    story.lost.append(record)
+                self._dead(record)
+            case Kind.DIED:
+                self._died(record)
             case Kind.NOTE | Kind.REFUSED:
-                story.notes.append(record)
+                self.story.notes.append(record)
             case _:
                 pass
-    return story
+
+    def _emitted(self, record: Record, envelope: Envelope) -> None:
+        emission = self._emissions.get(envelope.id)
+        if emission is None:
+            emission = self._emissions[envelope.id] = Emission(envelope, record)
+            self.story.emissions.append(emission)
+        emission.entries.append(record.entry_id)
+        self._entries[record.event, record.entry_id] = envelope.id
+
+    def _delivered(self, record: Record) -> None:
+        call = self._last_call[record.envelope_id, record.group] = Call(record)
+        self._under_way.append(call)
+        self.story.calls.append(call)
+
+    def _ended(self, record: Record) -> None:
+        wanted = (record.envelope_id, record.group, record.attempt)
+        for call in self._under_way:
+            start = call.delivered
+            if (start.envelope_id, start.group, start.attempt) == wanted:
+                call.ended = record
+                self._under_way.remove(call)
+                return
+
+    def _died(self, record: Record) -> None:
+        self.story.notes.append(record)
+        for call in self._under_way:
+            call.ended = record
+        self._under_way.clear()
+
+    def _dead(self, record: Record) -> None:
+        envelope_id = self._entries.get((record.event, record.entry_id), "")
+        call = self._last_call.get((envelope_id, record.group))
+        if call is not None and call.dead is None and not call.ok:
+            call.dead = record
+        else:
+            self.story.lost.append(record)
 
 
 def place_of(error: BaseException) -> str:

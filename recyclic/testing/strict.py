@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from recyclic.testing.journal import Journal, Kind, Record
 from recyclic.testing.matching import closest_name
 from recyclic.testing.report import KitError
 from recyclic.testing.story import place_of
 from recyclic.testing.watch import Origin, TaskWatch, describe_thread, threads
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator, Mapping
 
 KINDS: Final[Mapping[str, str]] = {
     "handler_errors": "a handler raised, outside of act(expect_errors=True), of a fault and of an assertion",
@@ -21,6 +23,9 @@ KINDS: Final[Mapping[str, str]] = {
     "threads": "a thread outlived the host",
 }
 """What is strict; each can be allowed by `@pytest.mark.allow(<kind>="the reason")`."""
+
+TEST: Final = "test"
+"""The source of what a test emits itself."""
 
 _JOIN_SECONDS = 2.0
 
@@ -33,7 +38,9 @@ def check_allowed(allow: Mapping[str, object]) -> None:
     """
     for kind, reason in allow.items():
         if kind not in KINDS:
-            raise KitError(f"allow({kind}=…): no such kind{closest_name(kind, list(KINDS))}; there are {', '.join(KINDS)}")
+            raise KitError(
+                f"allow({kind}=…): no such kind{closest_name(kind, list(KINDS))}; there are {', '.join(KINDS)}"
+            )
         if not isinstance(reason, str) or not reason.strip():
             raise KitError(f"allow({kind}={reason!r}): give the reason as text")
 
@@ -47,6 +54,8 @@ class Strictness:
         self._watch = watch
         self._allow = allow
         self.injected: list[BaseException] = []
+        self.stillborn: Exception | None = None
+        """What kept a fresh worker from starting."""
         self.left_behind: list[Origin] = []
         self._threads: set[threading.Thread] = set()
 
@@ -57,7 +66,9 @@ class Strictness:
     async def problems(self) -> list[str]:
         """Return one line for each thing that nobody asked for. Call it when the host has ended."""
         found = [*self._records(), *await self._tasks(), *await self._leaked_threads()]
-        told = [f"{text} (allow it with {kind}=…)" for kind, text in found if kind not in self._allow]
+        if self.stillborn is not None:
+            found.append(("", f"the fresh worker did not start: {_named(self.stillborn)}"))
+        told = [text for kind, text in found if kind not in self._allow]
         return list(dict.fromkeys(told))
 
     def _records(self) -> Iterator[tuple[str, str]]:
@@ -68,8 +79,12 @@ class Strictness:
                 yield "handler_errors", f"{record.module} failed at {record.event}: {_told(record)}"
             elif record.kind is Kind.DEAD:
                 yield "dead_letters", f"{record.event} became a dead letter of {record.group}: {_first(record.text)}"
-            elif record.kind is Kind.REFUSED:
-                yield "refused_events", record.text
+            elif record.kind is Kind.REFUSED and record.module != TEST and not self._is_told(record.error):
+                yield "refused_events", f"an emit was refused: {record.text}"
+
+    def _is_told(self, error: BaseException | None) -> bool:
+        """Return whether the failure of a handler tells of the error already."""
+        return any(record.kind is Kind.FAILED and record.error is error for record in self._journal.records)
 
     async def _tasks(self) -> list[tuple[str, str]]:
         origins = {str(origin): "a task was left behind: " for origin in self.left_behind}
@@ -99,10 +114,12 @@ class Strictness:
 
 
 def _told(record: Record) -> str:
-    if record.error is None:
-        return "unknown error"
-    place = place_of(record.error)
-    return f"{type(record.error).__name__}: {_first(str(record.error))}" + (f" at {place}" if place else "")
+    return "unknown error" if record.error is None else _named(record.error)
+
+
+def _named(error: BaseException) -> str:
+    place = place_of(error)
+    return f"{type(error).__name__}: {_first(str(error))}" + (f" at {place}" if place else "")
 
 
 def _first(text: str) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from recyclic.testing.journal import Kind, Record
 from recyclic.testing.story import Call, Emission, Request, Story, place_of, tell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
 
 MAX_LINES = 400
 """A longer story is cut in the middle, so that printing it never hides what it is for."""
@@ -15,9 +18,7 @@ def timeline(records: Iterable[Record]) -> list[str]:
     """Return the lines of a story."""
     story = tell(records)
     depths = _Depths(story)
-    lines: list[tuple[int, str]] = []
-    for request in story.requests:
-        lines.append((request.asked.seq, _line(request.asked.at, 0, _request(request))))
+    lines = [(request.asked.seq, _line(request.asked.at, 0, _request(request))) for request in story.requests]
     sent = {emission.envelope.id for emission in story.emissions}
     for record in story.stored:
         if record.envelope_id not in sent and record.envelope is not None:

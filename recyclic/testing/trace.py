@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from recyclic.core.events.event import Event
 from recyclic.testing.journal import Journal, Kind, Record
 from recyclic.testing.matching import Difference, closest_name, differences
 from recyclic.testing.report import Setting, TraceError, failure_text, story_text
 from recyclic.testing.selections import Consumed, Consumption, Emitted
 from recyclic.testing.story import Emission, Story, tell
 from recyclic.testing.timeline import payload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from recyclic.core.events.event import Event
 
 
 class Trace:

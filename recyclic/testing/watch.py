@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
-
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recyclic.testing.journal import Journal, Kind
 from recyclic.testing.story import is_own_code, short_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+    from types import FrameType
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _owner: ContextVar[Owner | None] = ContextVar("recyclic_kit_owner", default=None)
 
@@ -57,7 +59,7 @@ class TaskWatch:
     def installed(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
         """Watch the loop's new tasks inside the block."""
         self._factory = loop.get_task_factory()
-        loop.set_task_factory(self._create)
+        loop.set_task_factory(self._create)  # type: ignore[arg-type]
         try:
             yield
         finally:
@@ -104,8 +106,10 @@ class TaskWatch:
         return self._origins[task]
 
     def _create(self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **options: Any) -> Any:
-        make = self._factory or asyncio.Task
-        task = make(coroutine, loop=loop, **options) if make is asyncio.Task else make(loop, coroutine, **options)
+        if self._factory is None:
+            task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **options)
+        else:
+            task = self._factory(loop, coroutine, **options)
         context = options.get("context")
         owner = _owner.get() if context is None else context.get(_owner)
         if owner is not None and owner.watch is self:
@@ -137,7 +141,9 @@ def _creator() -> str:
 class Door:
     """ASGI: counts the requests that are in flight, background tasks included, and writes them into the journal."""
 
-    def __init__(self, app: Callable[[], ASGIApp], journal: Journal, watch: TaskWatch, life: Callable[[], object]):
+    def __init__(
+        self, app: Callable[[], ASGIApp], journal: Journal, watch: TaskWatch, life: Callable[[], object]
+    ) -> None:
         self._app = app
         self._journal = journal
         self._watch = watch

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -16,6 +15,8 @@ from recyclic.core.events.subscription import Subscription
 from recyclic.errors import EventError, Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from recyclic.core.database import UnitOfWork
     from recyclic.core.events.broker import Broker
 
@@ -87,8 +88,15 @@ class EventBus:
         return Emitter(self, tx)
 
     def _seal(self, event: str | Event, payload: dict[str, Any]) -> Envelope:
-        """Validate an event and put it into its envelope."""
+        """Validate an event and put it into its envelope; tell the observers where that is refused."""
         name = event if isinstance(event, str) else event.name
+        try:
+            return self._sealed(name, event, payload)
+        except EventError as error:
+            self._broker.observers.refused(self.module, name, error)
+            raise
+
+    def _sealed(self, name: str, event: str | Event, payload: dict[str, Any]) -> Envelope:
         where = f"module {self.module}, emit({name!r})"
         declared = self.emits.get(name)
         if declared is None:

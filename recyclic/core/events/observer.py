@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from recyclic.core.events.event import Envelope
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from recyclic.core.events.event import Envelope
+    from recyclic.errors import EventError
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +23,9 @@ class Observer:
 
     def stored(self, envelope: Envelope) -> None:
         """An event became a row of a committed transaction (`within`)."""
+
+    def refused(self, module: str, event: str, error: EventError) -> None:
+        """A module was refused to emit: it does not declare the event, or the payload does not fit."""
 
     def emitted(self, envelope: Envelope, entry_id: str) -> None:
         """An event was appended to its stream as `entry_id`."""
@@ -73,6 +79,11 @@ class Observers(Observer):
         """Tell all."""
         if self.all:
             self._tell("stored", envelope)
+
+    def refused(self, module: str, event: str, error: EventError) -> None:
+        """Tell all."""
+        if self.all:
+            self._tell("refused", module, event, error)
 
     def emitted(self, envelope: Envelope, entry_id: str) -> None:
         """Tell all."""

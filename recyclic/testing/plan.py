@@ -1,0 +1,27 @@
+"""Plan: all that a host is booted by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from recyclic.config import Config
+    from recyclic.testing.assembly import Choice
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All that `boot_modules` was asked for."""
+
+    choice: Choice
+    config: Config
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    backend: str = "fake"
+    clock: Literal["virtual", "real"] = "virtual"
+    settle_within: float = 10.0
+    allow: Mapping[str, str] = field(default_factory=dict)
+    rerun: str = ""
+    serve_ui: bool = True
