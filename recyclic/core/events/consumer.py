@@ -321,9 +321,10 @@ def _pause(failures: int) -> float:
 
 
 async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel the tasks and wait until they are over."""
-    waiting = [task for task in tasks if task is not asyncio.current_task()]
-    for task in waiting:
-        task.cancel()
-    if waiting:
-        await asyncio.gather(*waiting, return_exceptions=True)
+    """Cancel the tasks and wait until they are over; a client that is connecting may swallow a request: ask again."""
+    waiting = {task for task in tasks if task is not asyncio.current_task()}
+    while waiting:
+        for task in waiting:
+            task.cancel()
+        done, waiting = await asyncio.wait(waiting, timeout=1.0)
+        await asyncio.gather(*done, return_exceptions=True)
