@@ -191,11 +191,16 @@ class PahekoModule(ModuleBase):
         return Parcel(find=find, send=lambda: self._client.book(entry))
 
     async def _entry_written(self, uow: UnitOfWork, row: EntryRow) -> None:
+        """Tell that a session is booked; the amount is unknown until now where the figures made no entry before."""
+        if row.amount_cents is None:
+            row.amount_cents = amount_of(ClosedSession.model_validate(row.payload), self.config)
         if row.remote_id is None:
             return
-        amount = row.amount_cents or 0
         written = EntryWritten(
-            session_id=row.key, reference=row.reference, transaction_id=row.remote_id, amount_cents=amount
+            session_id=row.key,
+            reference=row.reference,
+            transaction_id=row.remote_id,
+            amount_cents=row.amount_cents or 0,
         )
         await self.bus.within(uow).emit(written)
 

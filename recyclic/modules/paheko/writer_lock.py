@@ -15,6 +15,9 @@ from recyclic.core.database import Database, sqlite_file
 POLL_SECONDS = 0.05
 _POSTGRES_KEY = 0x70616865  # "pahe"
 
+_KEEPALIVE = {"tcp_keepalives_idle": 10, "tcp_keepalives_interval": 10, "tcp_keepalives_count": 3}
+"""A holder whose machine lost its power sends no farewell: PostgreSQL has to ask, and does so within 40 seconds."""
+
 Confirm = Callable[[], Awaitable[None]]
 
 
@@ -60,6 +63,8 @@ class WriterLock:
         async with self._database.engine.connect() as plain:
             connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
             try:
+                for option, value in _KEEPALIVE.items():
+                    await connection.execute(text(f"SET {option} = {value}"))
                 await connection.execute(text(f"SELECT pg_advisory_lock({_POSTGRES_KEY})"))
 
                 async def confirm() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from recyclic.core.migration import locations
 from recyclic.modules.paheko.double import PahekoServer, outside_world
+from recyclic.modules.paheko.settings import PahekoSettings
 from recyclic.modules.paheko.testing import settings_for
 from recyclic.testing import boot_modules
 
@@ -236,3 +239,9 @@ async def test_the_stand_in_for_demonstrations_is_the_same_server():
     async with outside_world() as settings:
         assert settings.keys() == {"url", "user", "password"}
         assert settings["user"] == PahekoServer.user
+
+
+@pytest.mark.parametrize("name", PahekoSettings.model_fields)
+def test_every_setting_is_documented(name):
+    document = Path(__file__).parents[3] / "docs" / "modules" / "paheko.md"
+    assert f"`{name}`" in document.read_text(encoding="utf-8")
