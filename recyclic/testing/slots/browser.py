@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recyclic.testing.report import KitError
+from recyclic.testing.errors import KitError
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserType
@@ -19,8 +19,11 @@ HEADED_NAMES = ("chromium", "google-chrome")
 _QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
 
 
-class BrowserMissingError(KitError):
-    """Raised when there is no browser; the text says where it was looked for and which command installs one."""
+class BrowserError(KitError):
+    """Raised when there is no browser, or it does not start.
+
+    Where there is none, the text says where it was looked for and which command installs one.
+    """
 
 
 def find_browser(
@@ -35,12 +38,12 @@ def find_browser(
     `bundled` is where Playwright's own Chromium would be. A headless run may also use its headless shell.
 
     Raises:
-        BrowserMissingError: there is none, or `RECYCLIC_BROWSER` names none.
+        BrowserError: there is none, or `RECYCLIC_BROWSER` names none.
     """
     if named := environ.get(VARIABLE):
         found = which(named)
         if found is None:
-            raise BrowserMissingError(f"{VARIABLE} is {named!r}, which is no program: name a Chromium, or unset it")
+            raise BrowserError(f"{VARIABLE} is {named!r}, which is no program: name a Chromium, or unset it")
         return Path(found)
     for own in [*(() if headed else _headless_shells(bundled)), bundled]:
         if os.access(own, os.X_OK):
@@ -49,7 +52,7 @@ def find_browser(
     for name in names:
         if found := which(name):
             return Path(found)
-    raise BrowserMissingError(
+    raise BrowserError(
         "there is no browser to draw slots in. Looked for:\n"
         f"  the program that {VARIABLE} names (it is not set)\n"
         f"  Playwright's own at {bundled}\n"
@@ -81,10 +84,15 @@ async def launch(browser_type: BrowserType, *, hosts: Iterable[str], headed: boo
     """Start the browser.
 
     Raises:
-        BrowserMissingError: there is none.
+        BrowserError: there is none, or it does not start.
     """
+    from playwright.async_api import Error  # noqa: PLC0415 - tests without a browser do without it
+
     program = find_browser(Path(browser_type.executable_path), headed=headed)
     root = hasattr(os, "geteuid") and os.geteuid() == 0
-    return await browser_type.launch(
-        executable_path=program, headless=not headed, args=arguments(hosts, root=root), handle_sigint=False
-    )
+    try:
+        return await browser_type.launch(
+            executable_path=program, headless=not headed, args=arguments(hosts, root=root), handle_sigint=False
+        )
+    except Error as error:
+        raise BrowserError(f"the browser {program} does not start: {error}") from error

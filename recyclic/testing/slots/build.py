@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import recyclic
-from recyclic.testing.report import KitError
+from recyclic.testing.errors import KitError
 
 FINGERPRINT = "fingerprint.json"
 UI_MAP = "ui-map.json"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from recyclic.testing.errors import KitError
 from recyclic.testing.matching import closest_name
-from recyclic.testing.report import KitError
 from recyclic.testing.slots.build import Build, Component
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ class ChunkFault:
 
     async def install(self, context: BrowserContext) -> None:
         """Let the fault happen in every page of `context`."""
-        await context.route(self.concerns, self._answer())
+        chunk = f"**/{self.component.file}"
+        await context.route(chunk, self._answer())
 
     def _answer(self) -> Callable[[Route], Awaitable[None]]:
         if self.kind == "throw":
@@ -60,13 +61,17 @@ async def _never(_route: Route) -> None:
     """Leave the request without an answer; it ends with its page."""
 
 
-def plan(faults: Mapping[str, str], build: Build) -> list[ChunkFault]:
+def plan(faults: Mapping[str, str], build: Build | None) -> list[ChunkFault]:
     """Return the faults for extensions of `build`, checked.
 
     Raises:
         KitError: there is no such extension or kind of fault, or the extension is no chunk of its own.
     """
-    known = build.components() if faults else {}
+    if not faults:
+        return []
+    if build is None:
+        raise KitError("faults break the chunks of the build: they do not go with --ui-url, which has none")
+    known = build.components()
     planned = []
     for extension, kind in faults.items():
         component = known.get(extension)

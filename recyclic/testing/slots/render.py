@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 import httpx
 
 from recyclic.core.auth import COOKIE
+from recyclic.testing.errors import KitError, StrictError
 from recyclic.testing.matching import closest_name
-from recyclic.testing.report import KitError, StrictError
 from recyclic.testing.slots.build import Build
 from recyclic.testing.slots.faults import ChunkFault, plan
 from recyclic.testing.slots.stage import Stage
+from recyclic.testing.slots.sync_client import SyncClient
 from recyclic.testing.slots.traffic import Traffic
 from recyclic.testing.slots.view import PATIENCE, MountedSlot, Slot
 
 if TYPE_CHECKING:
-    from playwright.async_api import BrowserContext, Page
+    from playwright.async_api import BrowserContext, Page, Route
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from recyclic.testing.faults import Fault
@@ -36,6 +39,7 @@ _LANGUAGES = {"fr": "fr-FR", "en": "en-GB"}
 SHELL_SLOTS: dict[str, dict[str, str]] = {"settings_menu": {}}
 """The slots that the shell itself offers, with their props."""
 
+_REMEMBER = "try { localStorage.setItem('recyclic.locale', %s) } catch { /* about:blank has none */ }"
 _MOUNT = """(story) => new Promise((resolve, reject) => {
   window.mount(story).then(resolve, reject);
   const drawn = () =>
@@ -63,16 +67,27 @@ class Opened:
     page: Page
     context: BrowserContext
     traffic: Traffic
+    tracing: bool
+
+    async def stop_trace(self, file: Path) -> None:
+        """End Playwright's trace and write it to `file`, where one is kept."""
+        if self.tracing:
+            self.tracing = False
+            await self.context.tracing.stop(path=file)
 
 
 class UiHost:
-    """A host and its pages. Everything of it lives on the stage; its methods wait, and may be called from any test."""
+    """A host and its pages. Everything of it lives on the stage; its methods wait, and may be called from any test.
 
-    def __init__(self, host: ModuleHost, stage: Stage, build: Build, url: str, *, trace: bool) -> None:
+    `build` is the front end that the host serves; None: `stage.url`, a development server, serves another.
+    """
+
+    def __init__(self, host: ModuleHost, stage: Stage, build: Build | None, url: str, *, trace: bool) -> None:
         self.host = host
         """The kit's `ModuleHost`. It lives on the stage's loop: reach it with `run`."""
-        self.url = url
+        self.url = stage.url or url
         self.build = build
+        self._served_at = url
         self.opened: list[Opened] = []
         self._stage = stage
         self._trace = trace
@@ -104,7 +119,7 @@ class UiHost:
         story = {"slot": slot, "context": context, "locale": locale, "preload": not faults}
 
         async def show(page: Page) -> None:
-            await page.goto(f"{self.url}/__slots__")
+            await _go(page, f"{self.url}/{'__slots__' if self.build else 'slots.html'}")
             await page.wait_for_function("() => !!window.mount")
             await page.evaluate(_MOUNT, story)
 
@@ -128,7 +143,7 @@ class UiHost:
         faults = plan(fault or {}, self.build)
 
         async def show(page: Page) -> None:
-            await page.goto(f"{self.url}{path}")
+            await _go(page, f"{self.url}{path}")
 
         stance = Stance(f"{path} ({locale})", locale, user, viewport, expect_errors)
         return self._present(Slot, stance, faults, show)
@@ -192,6 +207,9 @@ class UiHost:
         context.set_default_timeout(PATIENCE * 1000)
         if self._trace:
             await context.tracing.start(title=stance.title, screenshots=True, snapshots=True)
+        await context.add_init_script(_REMEMBER % json.dumps(stance.locale))
+        if self.build is None:
+            await context.route(f"{self.url}/api/**", self._to_host)
         await self._sign_in(context, stance.user)
         for fault in faults:
             await fault.install(context)
@@ -202,9 +220,16 @@ class UiHost:
             left_out=tuple(fault.extension for fault in hanging),
             hangs=lambda url: any(fault.concerns(url) for fault in hanging),
         )
-        opened = Opened(stance, page, context, traffic)
+        opened = Opened(stance, page, context, traffic, self._trace)
         self.opened.append(opened)
         return opened
+
+    async def _to_host(self, route: Route) -> None:
+        """Answer a page of the development server with the host's API."""
+        request = route.request
+        headers = {**await request.all_headers(), "origin": self._served_at}
+        response = await route.fetch(url=request.url.replace(self.url, self._served_at, 1), headers=headers)
+        await route.fulfill(response=response)
 
     async def _sign_in(self, context: BrowserContext, user: Who) -> None:
         if user == "anonymous":
@@ -242,13 +267,16 @@ class UiHost:
             raise KitError(f"the slot {slot} hands over {told}; {', '.join(wrong)}")
 
     async def close(self) -> None:
-        """Close every page.
-
-        Raises:
-            StrictError: something in a page threw, nothing caught it, and no test asked for it.
-        """
+        """Close every page."""
         for opened in self.opened:
             await opened.context.close()
+
+    def check(self) -> None:
+        """Fail for what nobody asked for.
+
+        Raises:
+            StrictError: something in a page threw, and nothing caught it.
+        """
         thrown = [
             f"{opened.stance.title}: {error}"
             for opened in self.opened
@@ -271,44 +299,31 @@ def front_door(host: ModuleHost) -> ASGIApp:
 
 
 @asynccontextmanager
-async def ui_host_on(stage: Stage, host: ModuleHost, build: Build, *, trace: bool) -> AsyncIterator[UiHost]:
-    """Serve a booted host and yield its `UiHost`; at the end its pages are closed. Runs on the stage's loop."""
+async def ui_host_on(
+    stage: Stage,
+    host: ModuleHost,
+    build: Build | None,
+    *,
+    trace: bool,
+    failed: Callable[[], bool] = lambda: False,
+) -> AsyncIterator[UiHost]:
+    """Serve a booted host and yield its `UiHost`, on the stage's loop; at the end its pages are closed.
+
+    Raises:
+        StrictError: at the end, something in a page had thrown and nothing caught it, unless `failed` says that the
+            test has failed.
+    """
     async with stage.served(front_door(host)) as url:
-        ui = UiHost(host, stage, build, stage.url or url, trace=trace)
+        ui = UiHost(host, stage, build, url, trace=trace)
         try:
             yield ui
         finally:
             await ui.close()
+    if not failed():
+        ui.check()
 
 
-class SyncClient:
-    """An HTTP client whose calls wait."""
-
-    def __init__(self, stage: Stage, client: httpx.AsyncClient) -> None:
-        self._stage = stage
-        self._client = client
-
-    def request(self, method: str, url: str, **options: Any) -> httpx.Response:
-        """Send a request; options are httpx's."""
-        response: httpx.Response = self._stage.run(self._client.request, method, url, **options)
-        return response
-
-    def get(self, url: str, **options: Any) -> httpx.Response:
-        """Send a GET."""
-        return self.request("GET", url, **options)
-
-    def post(self, url: str, **options: Any) -> httpx.Response:
-        """Send a POST."""
-        return self.request("POST", url, **options)
-
-    def put(self, url: str, **options: Any) -> httpx.Response:
-        """Send a PUT."""
-        return self.request("PUT", url, **options)
-
-    def patch(self, url: str, **options: Any) -> httpx.Response:
-        """Send a PATCH."""
-        return self.request("PATCH", url, **options)
-
-    def delete(self, url: str, **options: Any) -> httpx.Response:
-        """Send a DELETE."""
-        return self.request("DELETE", url, **options)
+async def _go(page: Page, url: str) -> None:
+    response = await page.goto(url)
+    if response is not None and response.status >= 400:
+        raise AssertionError(f"{url} answers {response.status}: {(await response.text())[:500]}")

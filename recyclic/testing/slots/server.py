@@ -18,7 +18,14 @@ class Server:
         self._socket.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(
-            self._answer, lifespan="off", log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=2
+            self._answer,
+            interface="asgi3",
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=2,
         )
         config.load()
         self._server = uvicorn.Server(config)

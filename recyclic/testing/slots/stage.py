@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from anyio.from_thread import start_blocking_portal
 
-from recyclic.testing.report import KitError
+from recyclic.testing.errors import KitError
 from recyclic.testing.slots.browser import launch
 from recyclic.testing.slots.server import Server
 

@@ -75,6 +75,15 @@ class Traffic:
         """The requests to modules' routes."""
         return [exchange for exchange in self.exchanges if exchange.path.startswith("/api/modules/")]
 
+    @property
+    def notable(self) -> list[Exchange]:
+        """The requests to the API, and all others that failed."""
+        return [
+            exchange
+            for exchange in self.exchanges
+            if exchange.path.startswith("/api/") or exchange.failure or (exchange.status or 0) >= 400
+        ]
+
     async def settled(self, seconds: float) -> None:
         """Return when nothing is being fetched or loaded, in two frames one after the other.
 

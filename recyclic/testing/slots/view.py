@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, overload
 
-from recyclic.testing.report import KitError
+from recyclic.testing.errors import KitError
 from recyclic.testing.slots.stage import Stage
 from recyclic.testing.slots.traffic import Exchange, Traffic
 
@@ -246,12 +246,12 @@ class View:
     def _evidence(self) -> list[str]:
         """Return what is there, what was asked of the host and what the console says."""
         try:
-            there = self.aria or "(nothing)"
+            there = self._stage.run(lambda: self._scope().aria_snapshot(timeout=1000)) or "(nothing)"
         except Exception as error:  # noqa: BLE001 - the page may be what is broken; the failure itself comes first
             there = f"(cannot be read: {error})".splitlines()[0]
         lines = ["there is:", textwrap.indent(there, "  ")]
         for heading, found in (
-            ("requests to modules:", [str(exchange) for exchange in self._traffic.api[-_SHOWN_REQUESTS:]]),
+            ("requests:", [str(exchange) for exchange in self._traffic.notable[-_SHOWN_REQUESTS:]]),
             ("console:", [line for line in self._traffic.console if line.startswith(("error", "warning"))]),
             ("uncaught errors:", self._traffic.uncaught),
         ):
