@@ -11,6 +11,7 @@ import orjson
 
 from recyclic.core.clock import Clock, SystemClock
 from recyclic.core.events.bus import EventBus
+from recyclic.core.events.cancellation import cancelled
 from recyclic.core.events.consumer import Consumer
 from recyclic.core.events.context import Cause
 from recyclic.core.events.dead_letters import DeadLetters
@@ -275,6 +276,4 @@ class Broker:
 
     async def _stop_standing(self) -> None:
         tasks, self._standing = self._standing, set()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancelled(tasks)

@@ -114,7 +114,7 @@ class EventBus:
             raise EventError(Problem(f"the module declares another class named {name!r}", where, "emit that one"))
         try:
             data = event.model_dump(mode="json", warnings="error")
-        except PydanticSerializationError as error:
+        except (PydanticSerializationError, ValueError, TypeError) as error:
             raise EventError(Problem(f"the payload cannot be written as JSON: {error}", where)) from error
         return self._broker.seal(declared, self.module, data, current_cause(), where)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from recyclic.core.events.cancellation import cancelled
 from recyclic.core.events.entries import Entry, Want
 from recyclic.core.events.lane import Lane
 from recyclic.core.events.lifesigns import Lifesigns
@@ -66,6 +67,7 @@ class Consumer:
         self._next_poll = 0.0
         self._news = asyncio.Event()
         self._closing = asyncio.Event()
+        self._crashed = False
         self._idle = asyncio.Event()
         self._working: set[asyncio.Task[None]] = set()
         self._standing: list[asyncio.Task[None]] = []
@@ -100,7 +102,9 @@ class Consumer:
     async def crash(self) -> None:
         """Die as a killed process does: nothing is finished, acked or handed back, and the heartbeat stops."""
         self._closing.set()
-        await _cancelled(self.tasks)
+        self._crashed = True
+        while self.tasks:
+            await cancelled(self.tasks)
 
     async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - of the host's clock, not the loop's
         """Stop reading, finish the running handlers, flush their outcomes, hand the rest back to the others."""
@@ -114,8 +118,8 @@ class Consumer:
             await self._clock.wait(timeout, self._idle)
         if self._working:
             log.warning("handlers did not finish in time; their entries are handed back", handlers=len(self._working))
-        await _cancelled(self._working)
-        await _cancelled(self._standing)
+        await cancelled(self._working, again=2.0)
+        await cancelled(self._standing)
         try:
             await self.settler.flush()
             left = await self._streams.leave([lane.pair for lane in self.lanes], self.name, self._clock.now())
@@ -123,7 +127,8 @@ class Consumer:
                 await self._streams.forget_beat(self.name)
         except Exception as error:  # noqa: BLE001 - the others claim what is left when our heartbeat has stopped
             log.warning("could not hand everything back; the others will claim it", error=str(error))
-        await _cancelled(self.tasks)
+        while self.tasks:
+            await cancelled(self.tasks)
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(coroutine, name=name)
@@ -151,7 +156,7 @@ class Consumer:
         """Be told which streams have grown. Reads only, takes nothing."""
         positions: dict[str, str] | None = None
         failures = 0
-        while self._by_event:
+        while self._by_event and not self._closing.is_set():
             try:
                 if positions is None:
                     positions = await self._streams.tails(self._by_event)
@@ -283,6 +288,8 @@ class Consumer:
         return self._settings.prefetch - len(lane.queue)
 
     def _feed(self, lane: Lane, entries: Iterable[Entry], *, claimed: bool = False) -> None:
+        if self._crashed:
+            return
         lane.accept(entries, claimed=claimed)
         wanted = min(lane.subscription.concurrency, lane.workers + len(lane.queue))
         while lane.workers < wanted:
@@ -301,7 +308,7 @@ class Consumer:
         """Handle what is queued, until nothing is left."""
         try:
             turn = time.perf_counter()
-            while lane.queue:
+            while lane.queue and not self._crashed:
                 if not self._life.trusted:
                     self._doubt()
                     return
@@ -318,13 +325,3 @@ class Consumer:
 
 def _pause(failures: int) -> float:
     return min(5.0, 0.05 * 2.0 ** min(failures, 10))
-
-
-async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel the tasks and wait until they are over; a client that is connecting may swallow a request: ask again."""
-    waiting = {task for task in tasks if task is not asyncio.current_task()}
-    while waiting:
-        for task in waiting:
-            task.cancel()
-        done, waiting = await asyncio.wait(waiting, timeout=1.0)
-        await asyncio.gather(*done, return_exceptions=True)

