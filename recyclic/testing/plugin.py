@@ -24,6 +24,7 @@ from recyclic.testing.marks import (
     remember,
 )
 from recyclic.testing.module_fixtures import ModuleFixtures
+from recyclic.testing.slots.options import add_options as add_slot_options
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
@@ -49,6 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="also collect the contract of every enabled module: one test per module and rule",
     )
+    add_slot_options(parser)
     parser.addini("recyclic_redis", "backends, as --recyclic-redis", type="args", default=["fake"])
     parser.addini("recyclic_settle_within", "real seconds in which a host must come to rest", default="10")
 
