@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,21 @@ async def test_without_a_url_it_says_so_and_a_restart_with_one_sends_what_waits(
         assert status["entries"]["written"] == len(server.entries()) == 1
 
 
+async def remind(host):
+    """Let the reminder's time come, and wait until it has asked."""
+    reminder = host.module("paheko").reminder
+    asked, ask = asyncio.Event(), reminder.ask
+
+    async def ask_and_tell(**options):
+        await ask(**options)
+        asked.set()
+
+    reminder.ask = ask_and_tell
+    host.clock.advance(301)
+    await asked.wait()
+    reminder.ask = ask
+
+
 async def test_an_outage_of_hours_needs_nobody_and_no_dead_letter(host, server, close_till):
     server.refuse_connections()
     async with host.act("close the till", expect_errors=True) as trace:
@@ -165,15 +181,15 @@ async def test_an_outage_of_hours_needs_nobody_and_no_dead_letter(host, server, 
     trace.never("entry_written")
     assert (await get(host, "sessions/s1"))["state"] == "waiting"
     async with host.act("five minutes later", expect_errors=True) as trace:
-        host.clock.advance(301)
+        await remind(host)
     trace.emitted("sync_requested", session_id="s1").once()
     server.accept_connections()
     async with host.act("and five more") as trace:
-        host.clock.advance(301)
+        await remind(host)
     trace.order("sync_requested", "entry_written")
     assert len(server.entries()) == 1
     async with host.act("and then it is done") as trace:
-        host.clock.advance(301)
+        await remind(host)
     trace.nothing_else()
 
 
