@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 from fastapi import FastAPI
@@ -16,7 +16,7 @@ from recyclic.core.clock import Clock, SystemClock
 from recyclic.core.database import Database
 from recyclic.core.events.broker import Broker, BrokerSettings
 from recyclic.core.guard import Guard
-from recyclic.core.http import ApiError, BodyLimit, RequestContext, install_error_handlers
+from recyclic.core.http import BodyLimit, RequestContext, install_error_handlers
 from recyclic.core.lifecycle import Lifecycle
 from recyclic.core.migration import locations
 from recyclic.core.module_loader import ModuleRegistry
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from recyclic.core.events.observer import Observer
     from recyclic.core.events.port import Streams
     from recyclic.core.events.subscription import HandlerMiddleware
-    from recyclic.core.permissions import CurrentUser
 
 DRAIN_SECONDS = 20
 """How long running handlers may go on when the host stops; what is left is delivered again later."""
@@ -57,6 +56,7 @@ def create_app(  # noqa: PLR0913 - what the kit, the verifier and workers put in
         ConfigError: the configuration cannot be used.
         ModuleError: the modules cannot be used; with everything that is wrong.
     """
+    observability.default_logging()
     config = config or Config.load()
     registry = registry if registry is not None else ModuleRegistry.load(config)
     clock = clock or SystemClock()
@@ -79,7 +79,7 @@ def create_app(  # noqa: PLR0913 - what the kit, the verifier and workers put in
         title="Recyclic",
         version=__version__,
         lifespan=lifespan,
-        openapi_url=None,  # served below, to administrators
+        openapi_url=None,  # the route in ui.py serves it, to administrators
         docs_url=None,  # the pages would load their scripts from elsewhere
         redoc_url=None,
         middleware=_middleware(config, registry),
@@ -88,7 +88,6 @@ def create_app(  # noqa: PLR0913 - what the kit, the verifier and workers put in
     install_error_handlers(app)
     for router in (observability.router, auth_routes.router, ui.router):
         app.include_router(router)
-    app.add_api_route("/api/openapi.json", openapi_for(app), include_in_schema=False)
     if serve_ui:
         app.router.default = ui.FrontEnd(ui.built_front_end(), test_mode=config.test_mode)
     return app
@@ -156,14 +155,3 @@ async def _migrate(config: Config, database: Database, registry: ModuleRegistry)
     ]
     if behind:
         raise DatabaseError(behind)
-
-
-def openapi_for(app: FastAPI) -> Callable[..., Any]:
-    """Return the route that answers with the API's description, to administrators only."""
-
-    async def openapi(user: CurrentUser) -> dict[str, Any]:
-        if not user.is_administrator:
-            raise ApiError(403, "not_allowed", "This needs admin in config.")
-        return app.openapi()
-
-    return openapi

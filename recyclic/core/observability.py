@@ -61,6 +61,19 @@ async def _check(name: str, question: Awaitable[Any]) -> str:
     return "ok"
 
 
+def default_logging() -> None:
+    """Where nobody has configured structlog, keep tracebacks plain: its default prints every local variable."""
+    if not structlog.is_configured():
+        structlog.configure(
+            processors=[
+                structlog.contextvars.merge_contextvars,
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
+                structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+            ]
+        )
+
+
 def configure_logging(config: LogConfig) -> None:
     """Send structlog's and the standard library's records to standard error, as text on a terminal or as JSON."""
     plain = config.format == "console" or (config.format == "auto" and sys.stderr.isatty())
@@ -71,7 +84,7 @@ def configure_logging(config: LogConfig) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     ending: list[Any] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if plain
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
@@ -79,7 +92,6 @@ def configure_logging(config: LogConfig) -> None:
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler()
     handler.setFormatter(

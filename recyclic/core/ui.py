@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 import recyclic
 from recyclic.core.auth_routes import user_out
 from recyclic.core.lifecycle import Lifecycle
-from recyclic.core.permissions import Level, OptionalUser, User
+from recyclic.core.permissions import CurrentUser, Level, OptionalUser, Section, User
 from recyclic.version import __version__
 
 router = APIRouter(prefix="/api", tags=["ui"])
@@ -67,6 +67,14 @@ async def ui_manifest(request: Request, user: OptionalUser) -> dict[str, Any]:
     """Say which pages and slot extensions this user gets; nothing without a user."""
     interface: UserInterface = request.app.state.ui
     return interface.manifest_for(user)
+
+
+@router.get("/openapi.json", include_in_schema=False)
+async def openapi(request: Request, user: CurrentUser) -> dict[str, Any]:
+    """Describe the API, to administrators only."""
+    user.require(Section.CONFIG, Level.ADMIN)
+    description: dict[str, Any] = request.app.openapi()
+    return description
 
 
 def built_front_end() -> Path | None:
