@@ -1,0 +1,1 @@
+"""The rules of the module contract, one file a family. A file here is loaded by being here."""

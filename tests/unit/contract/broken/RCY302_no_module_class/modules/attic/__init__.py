@@ -1,0 +1,1 @@
+"""Forgets to say which class is the module."""

@@ -1,0 +1,22 @@
+"""Has a startup that is not async."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from recyclic import ModuleBase
+
+
+class AtticModule(ModuleBase):
+    """Has a startup that is not async."""
+
+    def startup(self, app: FastAPI, config: dict[str, Any]) -> None:
+        """Do nothing."""
+
+    async def shutdown(self) -> None:
+        """Do nothing."""
+
+
+MODULE_CLASS = AtticModule

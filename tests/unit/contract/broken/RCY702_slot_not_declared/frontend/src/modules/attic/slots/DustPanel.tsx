@@ -1,0 +1,3 @@
+export default function DustPanel() {
+  return <p>Dust</p>;
+}

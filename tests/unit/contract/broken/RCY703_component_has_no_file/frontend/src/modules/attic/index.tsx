@@ -1,0 +1,3 @@
+export default function Attic() {
+  return <p>Attic</p>;
+}

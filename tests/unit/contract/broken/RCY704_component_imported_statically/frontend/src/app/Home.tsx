@@ -1,0 +1,3 @@
+import DustPanel from '../modules/attic/slots/DustPanel';
+
+export const Home = () => <DustPanel />;

@@ -1,0 +1,26 @@
+"""Has a component in the chunk that every page loads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from recyclic import ModuleBase
+
+
+class AtticModule(ModuleBase):
+    """Has a component in the chunk that every page loads."""
+
+    async def startup(self, app: FastAPI, config: dict[str, Any]) -> None:
+        """Do nothing."""
+
+    async def shutdown(self) -> None:
+        """Do nothing."""
+
+    def register_ui_extensions(self) -> dict[str, list[str]]:
+        """Fill the slot."""
+        return {"settings_menu": ["DustPanel"]}
+
+
+MODULE_CLASS = AtticModule
