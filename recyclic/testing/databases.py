@@ -15,7 +15,7 @@ from recyclic.core.database import Database
 from recyclic.core.migration import Migrator, locations
 
 if TYPE_CHECKING:
-    from recyclic.core.module_loader import ModuleRegistry
+    from recyclic.core.module_loader import LoadedModule, ModuleRegistry
 
 _templates: dict[tuple[object, ...], Path] = {}
 
@@ -32,12 +32,16 @@ def home() -> Path:
 
 async def fresh_database(registry: ModuleRegistry) -> Path:
     """Return a new folder with a database that holds the tables of these modules, and nothing else."""
-    key = tuple((module.id, module.cls) for module in registry)
+    key = tuple((module.id, module.cls) for module in registry if _has_tables(module))
     if key not in _templates:
         _templates[key] = await _migrated(registry)
     folder = Path(await asyncio.to_thread(tempfile.mkdtemp, dir=home()))
     shutil.copyfile(_templates[key], folder / "recyclic.sqlite3")
     return folder
+
+
+def _has_tables(module: LoadedModule) -> bool:
+    return module.cls.metadata is not None or module.versions.is_dir()
 
 
 async def _migrated(registry: ModuleRegistry) -> Path:

@@ -19,6 +19,7 @@ from recyclic.testing.clock import VirtualClock
 from recyclic.testing.databases import fresh_database
 from recyclic.testing.doubles import Spy
 from recyclic.testing.journal import Journal
+from recyclic.testing.logs import plain_logs
 from recyclic.testing.matching import closest_name
 from recyclic.testing.plan import Plan
 from recyclic.testing.report import KitError, Setting, SettleError, StrictError, TraceError, failure_text, story_text
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 _SECRET = "recyclic.testing signs its cookies with this key"  # noqa: S105 - it protects nothing
 _BITE_SECONDS = 2.0
+_NOTE_SECONDS = 1.0
 
 
 class ModuleHost:
@@ -121,7 +123,6 @@ class ModuleHost:
                     fault.block_left(self)
                 await self._settled(title, trace.start)
         except Exception as error:
-            trace.close()
             await self._annotate(error, trace)
             raise
         finally:
@@ -267,6 +268,7 @@ class ModuleHost:
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Boot; `stack` closes everything again."""
+        plain_logs()
         self._registry = assemble(self.plan.choice, self.plan.config)
         folder = await fresh_database(self._registry)
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -280,6 +282,7 @@ class ModuleHost:
         self._open_streams = await stack.enter_async_context(backend(self.plan.backend).open())
         stack.enter_context(self.watch.installed(self._loop))
         stack.push_async_callback(self._end)
+        stack.callback(self.strict.end)
         self.strict.begin()
         await self._begin_life()
 
@@ -333,9 +336,10 @@ class ModuleHost:
             raise StrictError(failure_text("\n".join(unused), str(trace) if trace else self.timeline))
 
     async def _annotate(self, error: Exception, trace: Trace) -> None:
-        """Let an exception carry the timeline, unless its text has it."""
+        """Let an exception carry the timeline, unless its text has it; complete where the system comes to rest soon."""
         if not isinstance(error, TraceError | SettleError | StrictError | KitError):
-            reading = await self._settling.read()
+            reading = await self._settling.settle(min(_NOTE_SECONDS, self.plan.settle_within))
+            trace.close()
             self.outstanding = tuple(reading.lines(self))
             error.add_note(f"\n{trace}")
 

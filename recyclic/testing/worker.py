@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from recyclic.testing.host import ModuleHost
 
 
-PATIENCE = 5.0
+PATIENCE = 1.0
 """Real seconds that a host gets to end before its clock is moved on."""
 
 

@@ -99,7 +99,9 @@ def test_a_near_miss_is_told_field_by_field_with_the_timeline(trace):
         "timeline of act 'close the till', on fake (fakeredis 2.40.0):",
     ]
     here = "tests/kit/test_trace.py"
-    line = next(i for i, text in enumerate(Path(__file__).read_text().splitlines(), 1) if 'raise ConnectionError("acc' in text)
+    line = next(
+        i for i, text in enumerate(Path(__file__).read_text().splitlines(), 1) if 'raise ConnectionError("acc' in text
+    )
     assert place[8:] == [
         "  +0 s      POST /api/modules/caisse/sessions/a/close → 200",
         "  +0 s        caisse emitted sale_closed {session_id: 'a', total_cents: 1800, business_date: '2025-09-17'}",
@@ -140,7 +142,10 @@ def test_a_near_miss_is_told_field_by_field_with_the_timeline(trace):
             lambda t: t.consumed("sale_closed").retried_after(1, 2),
             "sale_closed was retried after 1 s, not after 1 s, 2 s",
         ),
-        (lambda t: t.order("entry_written", "sale_closed"), "sale_closed did not come after entry_written, but before it"),
+        (
+            lambda t: t.order("entry_written", "sale_closed"),
+            "sale_closed did not come after entry_written, but before it",
+        ),
         (
             lambda t: t.emitted("sale_closed").caused_by(t.emitted("entry_written")),
             "sale_closed was not caused by entry_written; its causes: "
