@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import recyclic
 from recyclic.testing.errors import KitError
@@ -48,10 +47,12 @@ class Build:
 
     def components(self) -> dict[str, Component]:
         """Return every slot component by id, `paheko/SaleDetailsPanel`."""
-        entries = _read_json(self.folder / UI_MAP)
-        if entries is None:
-            raise BuildError(f"{self.folder / UI_MAP} is missing or damaged: run `npm run build` in frontend/")
-        return {key: Component(e["file"], bool(e["lazy"]), tuple(e["exports"])) for key, e in entries.items()}
+        try:
+            entries = json.loads((self.folder / UI_MAP).read_text("utf-8"))
+            return {key: Component(e["file"], bool(e["lazy"]), tuple(e["exports"])) for key, e in entries.items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            what = f"{self.folder / UI_MAP} is missing or damaged: run `npm run build` in frontend/"
+            raise BuildError(what) from error
 
 
 def front_end(
@@ -89,8 +90,8 @@ def stale(sources: Path) -> str:
     dist = sources / "dist"
     if not (dist / "slots.html").is_file():
         return f"the front end is not built: there is no {dist / 'slots.html'}"
-    built_from = (_read_json(dist / FINGERPRINT) or {}).get("sha256")
-    if built_from is None:
+    built_from = _built_fingerprint(dist / FINGERPRINT)
+    if not built_from:
         return f"the front end in {dist} does not say what it was built from: it has no {FINGERPRINT}"
     if built_from != fingerprint(sources):
         return f"the front end in {dist} is stale: files in {sources} have changed since it was built"
@@ -101,7 +102,10 @@ def fingerprint(sources: Path) -> str:
     """Return the SHA-256 over everything that the build reads. `frontend/build/fingerprint.ts` computes the same."""
     total = hashlib.sha256()
     for path in sorted(_built_from(sources), key=lambda path: path.relative_to(sources).as_posix()):
-        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        try:
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+        except FileNotFoundError:
+            continue  # an editor replaces it just now: the next look sees it
         total.update(f"{path.relative_to(sources).as_posix()}\0{content}\n".encode())
     return total.hexdigest()
 
@@ -144,8 +148,9 @@ def _locked(sources: Path) -> Iterator[None]:
         yield
 
 
-def _read_json(path: Path) -> Any:
+def _built_fingerprint(file: Path) -> str:
     try:
-        return json.loads(path.read_text("utf-8"))
+        said = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError):
-        return None
+        return ""
+    return str(said.get("sha256", "")) if isinstance(said, dict) else ""

@@ -95,5 +95,5 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         files = [f"  {path.name}" for path in sorted(folder.iterdir())]
         shown = folder.relative_to(item.config.rootpath)
         report.sections.append(("ui_host", "\n".join([f"kept in {shown}:", *files, *problems])))
-        report.user_properties.append(("artefacts", str(shown)))
+        item.user_properties.append(("artefacts", str(shown)))  # a property of the test in JUnit's XML
     return report

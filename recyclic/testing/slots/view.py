@@ -238,7 +238,7 @@ class View:
         try:
             self._stage.run(action)
         except (AssertionError, TimeoutError, Error) as error:
-            raise self._failure(problem, error) from error
+            raise self._failure(problem, error) from None  # its text holds all that the error says
 
     def _failure(self, problem: str, error: BaseException | None = None) -> ViewError:
         return ViewError("\n".join([f"{self.title} {problem}", *self._evidence(), *_why(error)]))
@@ -317,10 +317,10 @@ class _Wanted:
         label: str | re.Pattern[str] | None = None,
         exact: bool,
     ) -> None:
-        if role is None and text is None and label is None:
-            raise KitError("say which element: role='button', name='Synchroniser', or text='…'")
         if name is not None and role is None:
             raise KitError("a name needs a role: role='button', name='Synchroniser'; for any element use text=")
+        if role is None and text is None and label is None:
+            raise KitError("say which element: role='button', name='Synchroniser', or text='…'")
         self._role, self._name, self._text, self._label, self._exact = role, name, text, label, exact
 
     def within(self, scope: Locator) -> Locator:

@@ -37,5 +37,5 @@ def sale(ui_host) -> Sale:
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """Let what is sure not to come be given up soon."""
-    monkeypatch.setattr("recyclic.testing.slots.view.PATIENCE", 0.5)
+    """Call it to let what is sure not to come be given up soon."""
+    return lambda: monkeypatch.setattr("recyclic.testing.slots.view.PATIENCE", 0.5)

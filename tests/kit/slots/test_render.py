@@ -144,7 +144,9 @@ class TestMistakes:
     """What an author gets wrong is told before a browser is asked."""
 
     def test_slot_that_nobody_offers(self, ui_host):
-        with pytest.raises(KitError, match=r"no booted module offers the slot 'sale_detail'; did you mean 'sale_det"):
+        with pytest.raises(
+            KitError, match=r"no booted module offers the slot 'sale_detail' \(did you mean 'sale_details'"
+        ):
             ui_host.render("sale_detail", sale_id="1")
 
     def test_context_that_the_slot_does_not_hand_over(self, ui_host):
@@ -152,7 +154,7 @@ class TestMistakes:
             ui_host.render("sale_details", sale="1")
 
     def test_extension_that_is_not_in_the_build(self, ui_host):
-        with pytest.raises(KitError, match=r"no extension 'paheko/SaleDetailPanel' is in this build; did you mean"):
+        with pytest.raises(KitError, match=r"no extension 'paheko/SaleDetailPanel' is in this build \(did you mean"):
             ui_host.open("/", fault={"paheko/SaleDetailPanel": "throw"})
 
     @pytest.mark.parametrize("fault", ["explode", "http:200", "http:", "http:abc", "throw:now", ""])
@@ -181,6 +183,7 @@ class TestFailures:
 
     def test_element_that_does_not_come(self, ui_host, paheko_server, sale, impatient):
         slot = ui_host.render("sale_details", sale_id=sale.id)
+        impatient()
         with pytest.raises(ViewError) as failure:
             slot.extension(PANEL).shows(role="button", name="Envoyer")
         lines = str(failure.value).splitlines()
@@ -192,16 +195,19 @@ class TestFailures:
 
     def test_element_that_should_not_be_there(self, ui_host, paheko_server, sale, impatient):
         slot = ui_host.render("sale_details", sale_id=sale.id)
+        impatient()
         with pytest.raises(ViewError, match=r"^sale_details \(fr\) shows button named 'Synchroniser'"):
             slot.lacks(role="button", name="Synchroniser")
 
     def test_click_on_what_is_not_there(self, ui_host, paheko_server, sale, impatient):
         slot = ui_host.render("sale_details", sale_id=sale.id)
+        impatient()
         with pytest.raises(ViewError, match=r"does not let an element with the text 'Envoyer' be clicked"):
             slot.click(text="Envoyer")
 
     def test_snapshot_that_differs(self, ui_host, paheko_server, sale, impatient):
         slot = ui_host.render("sale_details", sale_id=sale.id)
+        impatient()
         with pytest.raises(ViewError, match="does not match the snapshot"):
             slot.matches_aria('- button "Envoyer"')
 
@@ -214,7 +220,8 @@ class TestFailures:
 
     def test_page_that_never_rests(self, ui_host, paheko_server, sale, impatient):
         page = ui_host.open(sale.page)
-        page.do(lambda page: page.route("**/api/never", lambda route: None))
+        impatient()
+        page.do(lambda page: page.route("**/api/never", lambda _route: None))
         page.do(lambda page: page.evaluate("void fetch('/api/never')"))
         with pytest.raises(ViewError, match=r"did not come to rest in 0.5 seconds; outstanding:\n.*GET /api/never"):
             page.settle()
