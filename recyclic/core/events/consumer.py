@@ -229,12 +229,13 @@ class Consumer:
 
     async def _take_own(self, lane: Lane, missing: list[Lane]) -> None:
         """Read our own pending list: a reply that was lost had made entries ours that we never saw."""
-        entries = await self._streams.mine(lane.pair, self.name)
+        in_hand = set(lane.held)
         lane.doubtful = False
+        entries = await self._streams.mine(lane.pair, self.name)
         if entries is None:
             missing.append(lane)
         else:
-            self._feed(lane, entries)
+            self._feed(lane, [entry for entry in entries if entry.id not in in_hand])
 
     async def _take_from_dead(self, lane: Lane, now: float) -> None:
         dead = next(iter(lane.dead))
@@ -308,11 +309,13 @@ class Consumer:
         """Handle what is queued, until nothing is left."""
         try:
             turn = time.perf_counter()
-            while lane.queue and not self._crashed:
+            while not self._closing.is_set():
                 if not self._life.trusted:
                     self._doubt()
                     return
-                entry = lane.queue.popleft()
+                entry = lane.next()
+                if entry is None:
+                    return
                 await self.worker.handle(lane, entry)
                 if (lane.unread or lane.due or lane.dead) and len(lane.queue) * 2 <= self._settings.prefetch:
                     self._news.set()

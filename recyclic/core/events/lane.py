@@ -26,13 +26,20 @@ class Lane:
         self.paused = False
 
     def accept(self, entries: Iterable[Entry], *, claimed: bool = False) -> None:
-        """Queue the entries that are not in hand yet."""
+        """Queue entries. One that is in hand already was delivered anew, and the new delivery counts."""
         for entry in entries:
-            if entry.id not in self.held:
-                self.held[entry.id] = entry
-                self.queue.append(entry)
-                if claimed:
-                    self.claimed.add(entry.id)
+            self.held[entry.id] = entry
+            self.queue.append(entry)
+            if claimed:
+                self.claimed.add(entry.id)
+
+    def next(self) -> Entry | None:
+        """Take the next entry from the queue; None where nothing waits."""
+        while self.queue:
+            entry = self.queue.popleft()
+            if self.held.get(entry.id) is entry:
+                return entry
+        return None
 
     def release(self, entry: Entry) -> None:
         """Forget an entry: it is settled, scheduled, or another's."""

@@ -1,0 +1,421 @@
+"""What each failure leads to, on every Redis: dead processes, lost replies, an absent or emptied Redis, shutdown."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from recyclic.core.events.event import Event
+from recyclic.core.events.scripts import HANDED_BACK
+from recyclic.core.events.streams import RedisStreams, Verdict
+from recyclic.core.redis import connect
+from recyclic.core.redis_process import spawn_server
+from recyclic.errors import BusError
+
+PAIR = ("sale_closed", "paheko")
+
+
+class SaleClosed(Event):
+    """A till was closed."""
+
+    session_id: str
+
+
+class Gate:
+    """A handler that waits inside until it is let go."""
+
+    def __init__(self) -> None:
+        self.inside = asyncio.Event()
+        self.open = asyncio.Event()
+        self.begun: list[str] = []
+        self.done: list[str] = []
+
+    async def handle(self, session_id: str) -> None:
+        self.begun.append(session_id)
+        self.inside.set()
+        await self.open.wait()
+        self.done.append(session_id)
+
+
+class Faulty:
+    """A transport whose operations can be made to fail before they happen, or after: the reply is lost."""
+
+    def __init__(self, streams: RedisStreams) -> None:
+        self.streams = streams
+        self.before: dict[str, int] = {}
+        self.after: dict[str, int] = {}
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        operation: Callable[..., Any] = getattr(self.streams, name)
+
+        async def call(*args: Any, **options: Any) -> Any:
+            self.calls.append(name)
+            if self.before.get(name, 0):
+                self.before[name] -= 1
+                raise BusError(f"planted before {name}")
+            answer = await operation(*args, **options)
+            if self.after.get(name, 0) and answer:
+                self.after[name] -= 1
+                raise BusError(f"planted: the reply to {name} is lost")
+            return answer
+
+        return call
+
+
+def emitter(broker):
+    return broker.scoped("caisse", emits=[SaleClosed])
+
+
+async def consumers(bench) -> dict[str, int]:
+    [found] = await bench.streams.consumers([PAIR])
+    return found
+
+
+async def test_entries_of_a_dead_consumer_are_claimed_and_it_is_removed(bench) -> None:
+    """Its heartbeat counter stood still for a lease; the claim counts the attempt it died in."""
+    dying, heir = Gate(), Gate()
+    heir.open.set()
+    first = await bench.serving(("sale_closed", dying.handle), concurrency=1)
+    bus = emitter(first)
+    for session in "abc":
+        await bus.emit("sale_closed", session_id=session)
+    await dying.inside.wait()
+    await bench.until(lambda: first.busy == 3)
+    name = await first.crash()
+    await bench.serving(("sale_closed", heir.handle))
+    await bench.settled()
+    assert sorted(heir.done) == ["a", "b", "c"]
+    assert dying.done == []
+    assert {call[2] for call in bench.journal.of("handled")} == {2}
+    deadline = asyncio.get_running_loop().time() + 10
+    while name in await consumers(bench) or name in await bench.streams.beat("probe"):
+        assert asyncio.get_running_loop().time() < deadline
+
+
+async def test_slow_handler_of_a_living_process_is_not_run_twice(bench) -> None:
+    """Its process beats, however long the handler takes and whatever Redis thinks of idle time."""
+    slow, other = Gate(), Gate()
+    other.open.set()
+    first = await bench.serving(("sale_closed", slow.handle), lease=0.3)
+    await emitter(first).emit("sale_closed", session_id="slow")
+    await slow.inside.wait()
+    second = await bench.serving(("sale_closed", other.handle), lease=0.3)
+    counted = (await bench.streams.beat("probe"))[first.consumer]
+    while (await bench.streams.beat("probe"))[first.consumer] < counted + 12:  # two leases long
+        await bench.streams.ping()
+    assert (other.begun, second.lost_leases) == ([], 0)
+    slow.open.set()
+    await bench.settled()
+    assert (slow.done, other.done) == (["slow"], [])
+
+
+async def test_ack_of_an_entry_that_was_claimed_by_another_is_refused_and_counted(bench) -> None:
+    """A process that slept beyond its lease cannot ack what belongs to another by now."""
+    sleeper, heir = Gate(), Gate()
+    first = await bench.serving(("sale_closed", sleeper.handle))
+    await emitter(first).emit("sale_closed", session_id="a")
+    await sleeper.inside.wait()
+    second = await bench.serving(("sale_closed", heir.handle))
+    second.claim_from(first.consumer)
+    await heir.inside.wait()
+    sleeper.open.set()
+    await bench.until(lambda: first.lost_leases == 1)
+    [pending] = (await second.snapshot()).groups[PAIR].pending
+    assert pending.consumer == second.consumer
+    heir.open.set()
+    await bench.settled()
+    assert (sleeper.done, heir.done, second.lost_leases) == (["a"], ["a"], 0)
+
+
+async def test_process_that_overslept_starts_nothing_that_is_another_s_by_now(bench) -> None:
+    """What waited in its queue is dropped, and its own pending list says what is still its own."""
+    clock, slow, heir = bench.manual_clock(), Gate(), Gate()
+    heir.open.set()
+    first = await bench.serving(("sale_closed", slow.handle), clock=clock, concurrency=1, lease=30.0)
+    bus = emitter(first)
+    for session in "abc":
+        await bus.emit("sale_closed", session_id=session)
+    await bench.until(lambda: first.busy == 3)
+    faulty = Faulty(bench.streams)
+    second = await bench.serving(("sale_closed", heir.handle), streams=faulty)
+    second.claim_from(first.consumer)
+    await bench.until(lambda: sorted(heir.done) == ["a", "b", "c"])
+    clock.advance(31.0)
+    slow.open.set()
+    await bench.until(lambda: first.busy == 0)
+    assert slow.begun == ["a"]
+
+
+@pytest.mark.parametrize("operation", ["read", "take_due", "ack", "schedule_retry", "dead_letter", "mine"])
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_no_lost_request_or_reply_loses_an_event(bench, operation, when) -> None:
+    """Each operation fails three times, before it happens or after: every event is handled, every outcome written."""
+    handled: list[str] = []
+    failed: set[str] = set()
+
+    async def handler(session_id: str) -> None:
+        if session_id.startswith("poison"):
+            raise ValueError("never")
+        if session_id.startswith("once") and session_id not in failed:
+            failed.add(session_id)
+            raise ValueError("once")
+        handled.append(session_id)
+
+    faulty = Faulty(bench.streams)
+    getattr(faulty, when)[operation] = 3
+    if operation == "mine":
+        faulty.after["read"] = 1
+    broker = await bench.serving(("sale_closed", handler), streams=faulty, max_attempts=2)
+    bus = emitter(broker)
+    names = [f"{kind}{number}" for kind in ("plain", "once", "poison") for number in range(10)]
+    for name in names:
+        await bus.emit("sale_closed", session_id=name)
+    await bench.settled()
+    await bench.until(lambda: broker.busy == 0)
+    assert set(handled) == {name for name in names if not name.startswith("poison")}
+    letters = {letter.envelope.data["session_id"] for letter in await bench.letters(broker)}
+    assert letters == {name for name in names if name.startswith("poison")}
+    assert not faulty.before.get(operation)
+    assert not faulty.after.get(operation)
+
+
+async def test_reply_to_a_read_that_was_lost_is_recovered_from_the_own_pending_list(bench) -> None:
+    """Handled once, by the same process, with its first attempt."""
+    gate = Gate()
+    gate.open.set()
+    faulty = Faulty(bench.streams)
+    broker = await bench.serving(("sale_closed", gate.handle), streams=faulty)
+    await bench.until(lambda: faulty.calls.count("read") >= 1)
+    await bench.settled()
+
+    faulty.after["read"] = 5
+    await emitter(broker).emit("sale_closed", session_id="a")
+    await bench.until(lambda: gate.done)
+    faulty.after.clear()
+    await bench.settled()
+    assert gate.done == ["a"]
+    assert bench.journal.of("handled") == [("sale_closed", "paheko", 1)]
+
+
+@pytest.mark.parametrize("how", ["flushall", "stream deleted", "group destroyed"])
+async def test_missing_group_is_created_again_and_said_so(bench, how, capsys) -> None:
+    """What is emitted afterwards arrives; a group alone starts at the first retained entry."""
+    gate = Gate()
+    gate.open.set()
+    broker = await bench.serving(("sale_closed", gate.handle))
+    await emitter(broker).emit("sale_closed", session_id="before")
+    await bench.settled()
+    await bench.until(lambda: not broker.busy)
+    if how == "flushall":
+        await bench.client.flushall()
+    elif how == "stream deleted":
+        await bench.client.delete("events:sale_closed")
+    else:
+        await bench.client.xgroup_destroy("events:sale_closed", "paheko")
+    await emitter(broker).emit("sale_closed", session_id="after")
+    await bench.until(lambda: "after" in gate.done)
+    await bench.settled()
+    assert gate.done == (["before", "before", "after"] if how == "group destroyed" else ["before", "after"])
+    assert "consumer groups were missing" in capsys.readouterr().out
+
+
+async def test_flush_under_a_running_handler_stops_nothing(bench) -> None:
+    """Its ack finds nothing, and later events are handled."""
+    gate = Gate()
+    broker = await bench.serving(("sale_closed", gate.handle))
+    await emitter(broker).emit("sale_closed", session_id="a")
+    await gate.inside.wait()
+    await bench.client.flushall()
+    gate.open.set()
+    await emitter(broker).emit("sale_closed", session_id="b")
+    await bench.until(lambda: "b" in gate.done)
+    await bench.settled()
+    await bench.until(lambda: broker.busy == 0)
+
+
+async def test_drain_finishes_what_runs_and_hands_back_what_waits(bench) -> None:
+    """Nothing is left with the process that goes: others can take it at once, with no attempt counted."""
+    gate, heir = Gate(), Gate()
+    heir.open.set()
+    first = await bench.serving(("sale_closed", gate.handle), concurrency=1)
+    bus = emitter(first)
+    for session in "abc":
+        await bus.emit("sale_closed", session_id=session)
+    await bench.until(lambda: first.busy == 3 and gate.inside.is_set())
+    draining = asyncio.create_task(first.drain())
+    await asyncio.sleep(0)
+    await bus.emit("sale_closed", session_id="d")
+    gate.open.set()
+    await draining
+    assert gate.done == ["a"]
+    assert await consumers(bench) == {HANDED_BACK: 2}
+    assert first.busy == 0
+    second = await bench.serving(("sale_closed", heir.handle))
+    await bench.settled()
+    assert sorted(heir.done) == ["b", "c", "d"]
+    assert {call[2] for call in bench.journal.of("handled")} == {1}
+    assert second.consumer in await consumers(bench)
+
+
+async def test_drain_cuts_handlers_that_do_not_finish_in_time(bench) -> None:
+    """Their entries are handed back; the cut does not count as an attempt."""
+    clock, gate, heir = bench.manual_clock(), Gate(), Gate()
+    heir.open.set()
+    first = await bench.serving(("sale_closed", gate.handle), clock=clock)
+    await emitter(first).emit("sale_closed", session_id="a")
+    await gate.inside.wait()
+    draining = asyncio.create_task(first.drain(timeout=5.0))
+    while not draining.done():
+        clock.advance(1.0)
+        await bench.streams.ping()
+    await draining
+    assert gate.done == []
+    await bench.serving(("sale_closed", heir.handle))
+    await bench.settled()
+    assert heir.done == ["a"]
+    assert bench.journal.of("handled") == [("sale_closed", "paheko", 1)]
+    assert bench.journal.of("failed") == []
+
+
+async def test_retry_scheduled_by_a_process_that_left_is_taken_by_another(bench) -> None:
+    """The due time stays with the entry."""
+    clock, seen = bench.manual_clock(), []
+
+    async def fails(session_id: str) -> None:
+        raise ValueError("no")
+
+    async def succeeds(session_id: str) -> None:
+        seen.append(session_id)
+
+    first = await bench.serving(("sale_closed", fails), clock=clock, backoff=10.0)
+    await emitter(first).emit("sale_closed", session_id="a")
+    await bench.until(lambda: bench.journal.of("failed") and not first.busy)
+    due = (await first.snapshot()).next_due
+    await first.drain()
+    assert (await first.snapshot()).next_due == due == clock.now() + 10.0
+    await bench.serving(("sale_closed", succeeds), clock=clock)
+    clock.advance(10.0)
+    await bench.settled()
+    assert seen == ["a"]
+    assert bench.journal.of("handled") == [("sale_closed", "paheko", 2)]
+
+
+async def test_broker_consumes_again_after_a_crash_under_another_name(bench) -> None:
+    """Each start is another consumer, and inherits from the one before like from any dead one."""
+    gate = Gate()
+    broker = await bench.serving(("sale_closed", gate.handle))
+    await emitter(broker).emit("sale_closed", session_id="a")
+    await gate.inside.wait()
+    dead = await broker.crash()
+    gate.open.set()
+    assert (broker.consumer, broker.busy, broker.tasks) == (None, 0, frozenset())
+    await broker.start()
+    broker.consume()
+    assert broker.consumer != dead
+    broker.claim_from(dead)
+    await bench.settled()
+    assert gate.done == ["a"]
+
+
+async def test_connections_do_not_grow_with_the_modules(bench) -> None:
+    """Sixty groups over twenty streams: the client's bounded pool and one doorbell."""
+    if bench.backend == "fake":
+        pytest.skip("an in-process fake has no connections")
+    seen = 0
+    broker = bench.broker()
+
+    async def handler(**data: object) -> None:
+        nonlocal seen
+        seen += 1
+
+    events = [
+        type(f"Thing{n}Done", (Event,), {"__annotations__": {"x": int}, "name": f"thing{n}_done"}) for n in range(20)
+    ]
+    bus = broker.scoped("caisse", emits=events)
+    for module in ("one", "two", "three"):
+        for event in events:
+            broker.scoped(module).on(event, handler)
+    await broker.start()
+    broker.consume()
+    await asyncio.gather(*(bus.emit(event(x=1)) for event in events for _ in range(10)))
+    await bench.settled()
+    assert seen == 600
+    assert int((await bench.client.info("clients"))["connected_clients"]) <= 17
+
+
+async def test_redis_that_goes_and_comes_back_is_found_again(tmp_path, bench) -> None:
+    """Killed and started again on its append-only file: what was emitted before, and after, is handled."""
+    if bench.backend != "redis":
+        pytest.skip("one kind of server is enough for this drill")
+    folder = tmp_path / "r"
+    process = spawn_server(folder, persistent=True)
+    client = connect(process.url)
+    streams = RedisStreams(client)
+    try:
+        seen: list[str] = []
+        gate = asyncio.Event()
+
+        async def handler(session_id: str) -> None:
+            await gate.wait()
+            seen.append(session_id)
+
+        broker = await bench.serving(("sale_closed", handler), streams=streams)
+        bus = emitter(broker)
+        for number in range(20):
+            await bus.emit("sale_closed", session_id=str(number))
+        await bench.until(lambda: broker.busy == 20)
+        process.kill()
+        with pytest.raises(BusError, match="cannot append"):
+            await bus.emit("sale_closed", session_id="refused")
+        gate.set()
+        await bench.until(lambda: len(seen) == 20)
+        assert broker.busy == 20  # handled, but the acks could not be written
+        process = spawn_server(folder, persistent=True)
+        await bench.until(lambda: broker.busy == 0)
+        await bus.emit("sale_closed", session_id="later")
+        await bench.until(lambda: "later" in seen)
+        assert len(seen) == 21
+        await broker.close()
+        bench.brokers.clear()
+    finally:
+        await streams.close()
+        await client.aclose()
+        process.stop()
+
+
+async def test_append_only_reaches_its_own_process(bench) -> None:
+    """`emit` tells nothing of itself to a closed client: the error is a BusError that names the event."""
+    broker = await bench.serving()
+    faulty = Faulty(bench.streams)
+    faulty.after["append"] = 1
+    broker.streams = faulty
+    with pytest.raises(BusError, match="append is lost"):
+        await emitter(broker).emit("sale_closed", session_id="a")
+    assert broker.busy == 0
+    with contextlib.suppress(BusError):
+        await bench.streams.snapshot([PAIR])
+
+
+async def test_fenced_operations_refuse_what_is_another_s(bench) -> None:
+    """Ack, retry and dead letter do nothing to an entry of another consumer, or to one that is not pending."""
+    from recyclic.core.events.streams import DeadLetter
+
+    streams = bench.streams
+    await streams.ensure_groups([PAIR])
+    entry_id = await streams.append("sale_closed", {"data": b"{}"})
+    [[entry]] = await streams.read("mine", [(PAIR, 10)])
+    letter = DeadLetter(event=PAIR[0], group=PAIR[1], entry_id=entry.id, reason="x", attempts=1, dead_at=1.0)
+    retry = {"due": 1.0, "attempt": 1, "error": "", "now": 0.0}
+    assert await streams.ack("other", [(PAIR, (entry_id,))]) == [[Verdict.LOST]]
+    assert await streams.schedule_retry(PAIR, "other", entry_id, **retry) is Verdict.LOST
+    assert await streams.dead_letter(PAIR, "other", letter) is Verdict.LOST
+    assert await streams.ack("mine", [(PAIR, (entry_id, "1-1"))]) == [[Verdict.DONE, Verdict.GONE]]
+    assert await streams.schedule_retry(PAIR, "mine", entry_id, **retry) is Verdict.GONE
+    assert await streams.dead_letter(PAIR, "mine", letter) is Verdict.GONE
+    assert (await streams.snapshot([PAIR])).settled
+    assert await streams.ack("mine", [(("nothing", "nobody"), (entry_id,))]) == [[Verdict.GONE]]
