@@ -19,15 +19,16 @@ if TYPE_CHECKING:
     from recyclic.testing.plan import Plan
 
 MARKERS: Final[Mapping[str, str]] = {
-    "modules": "modules(*ids_or_classes, deps='stub'|'direct'|'all', stub=(), clock='virtual'|'real'): "
-    "what module_host boots; without it all modules that config.toml enables",
+    "modules": "modules(*ids_or_classes, deps='stub'|'direct'|'all', stub=(), clock='virtual'|'real', classes=()): "
+    "what module_host boots; without it all modules that config.toml enables. A single class goes into classes=[…]: "
+    "pytest takes a marker's only argument, if it is a class, for what is to be marked",
     "settings": "settings(**{module_id: table}): the modules' own settings for this test",
     "allow": "allow(**{kind: reason}): what is not to fail this test at its end, each with its reason",
 }
 HOSTS: Final = ("module_host", "ui_host")
 """The fixtures that boot a host."""
 
-_OPTIONS: Final = {"deps": ("stub", "direct", "all"), "stub": (), "clock": ("virtual", "real")}
+_OPTIONS: Final = {"deps": ("stub", "direct", "all"), "stub": (), "clock": ("virtual", "real"), "classes": ()}
 
 host_key: Final = pytest.StashKey["ModuleHost"]()
 failed_key: Final = pytest.StashKey[bool]()
@@ -70,12 +71,12 @@ def plan_of(request: pytest.FixtureRequest, backend: str) -> Plan:
     mark = item.get_closest_marker("modules") or pytest.mark.modules().mark
     choice = Choice(
         names=tuple(name for name in mark.args if isinstance(name, str)),
-        classes=tuple(cls for cls in mark.args if isinstance(cls, type)),
+        classes=(*(cls for cls in mark.args if isinstance(cls, type)), *mark.kwargs.get("classes", ())),
         deps=mark.kwargs.get("deps", "stub"),
         stub=tuple(mark.kwargs.get("stub", ())),
     )
     config = kit_config(request.config)
-    if not (mark.args or config.modules.enabled):
+    if not (choice.names or choice.classes or config.modules.enabled):
         raise KitError("there is no config.toml that enables modules: name them, @pytest.mark.modules('caisse')")
     return Plan(
         choice=choice,
@@ -126,14 +127,20 @@ def check_async(request: pytest.FixtureRequest) -> str:
     inner = getattr(getattr(function, "hypothesis", None), "inner_test", function)
     if not inspect.iscoroutinefunction(inner) and not hasattr(inner, "_anyio_original_func"):
         raise KitError("module_host is for `async def` tests; a sync test uses ui_host, or boot_modules in asyncio.run")
-    if "anyio_backend" in request.fixturenames:
-        if request.getfixturevalue("anyio_backend_name") != "asyncio":
-            raise KitError("module_host runs on asyncio, not on trio: let the fixture anyio_backend return 'asyncio'")
-        return "anyio"
-    mark = item.get_closest_marker("asyncio")
-    if mark is None:
+    mark = item.get_closest_marker("asyncio")  # in pytest-asyncio's auto mode every async test has it
+    if mark is not None and "anyio_backend" in request.fixturenames:
+        raise KitError(
+            "pytest-asyncio and anyio both claim this test, and its fixtures would run on another loop than it does: "
+            'leave out one of the markers, or set asyncio_mode = "strict"'
+        )
+    if mark is not None:
+        ini = request.config.getini("asyncio_default_test_loop_scope")
+        return str(mark.kwargs.get("loop_scope") or ini or "function")
+    if "anyio_backend" not in request.fixturenames:
         raise KitError('nothing runs this async test: mark it @pytest.mark.asyncio, or set asyncio_mode = "auto"')
-    return str(mark.kwargs.get("loop_scope") or request.config.getini("asyncio_default_test_loop_scope") or "function")
+    if request.getfixturevalue("anyio_backend_name") != "asyncio":
+        raise KitError("module_host runs on asyncio, not on trio: let the fixture anyio_backend return 'asyncio'")
+    return "anyio"
 
 
 def host_last(item: pytest.Item) -> None:

@@ -5,7 +5,6 @@ Loaded by its entry point in every pytest run, so it imports nothing of the host
 
 from __future__ import annotations
 
-import importlib.util
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pytest
@@ -70,8 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_fixtures_key] = ModuleFixtures(config)
     if config.getoption("--contracts"):
         config.pluginmanager.import_plugin("recyclic.testing.contract.collect")
-    if importlib.util.find_spec("recyclic.testing.slots.fixtures") is not None:
-        config.pluginmanager.import_plugin("recyclic.testing.slots.fixtures")
+    config.pluginmanager.import_plugin("recyclic.testing.slots.fixtures")
     if config.getoption("--fixtures", default=False) or config.getoption("--fixtures-per-test", default=False):
         config.stash[_fixtures_key].load()
 
@@ -138,10 +136,13 @@ def module_host(request: pytest.FixtureRequest, recyclic_backend: str) -> Module
     under pytest-asyncio or anyio on asyncio; it lives on the loop of the test.
     """
     del recyclic_backend  # asked for so that the test runs once per backend
+    problem = ""
     try:
         runner = check_async(request)
     except KitError as error:
-        pytest.fail(str(error), pytrace=False)
+        problem = str(error)
+    if problem:
+        pytest.fail(problem, pytrace=False)
     host: ModuleHost = request.getfixturevalue(f"_module_host_{runner}")
     return host
 
@@ -150,14 +151,16 @@ async def _host(request: pytest.FixtureRequest) -> AsyncGenerator[ModuleHost, No
     """Boot the host of a test; tell what is wrong without the kit's own traceback."""
     from recyclic.testing.boot import booted  # noqa: PLC0415 - kept out of the plugin's import
 
-    item = request.node
+    item, problem = request.node, ""
     try:
         plan = plan_of(request, request.getfixturevalue(_BACKEND))
         async with booted(plan, lambda: has_failed(item)) as host:
             remember(item, host)
             yield host
     except (KitError, AssertionError) as error:
-        pytest.fail(str(error), pytrace=False)
+        problem = str(error)
+    if problem:  # outside of the handler, or pytest would print both
+        pytest.fail(problem, pytrace=False)
 
 
 @pytest.fixture

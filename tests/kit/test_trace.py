@@ -28,6 +28,10 @@ def envelope(event: str, event_id: str, cause: str | None = None, source: str = 
     )
 
 
+def refuse():
+    raise ConnectionError("accounting is away")
+
+
 @pytest.fixture
 def journal():
     """A till is closed, accounting fails once and then writes its entry."""
@@ -42,10 +46,9 @@ def journal():
     journal.emitted(sale, "1-0")
     journal.write(Kind.RESPONSE, key="r1", text="200")
     journal.delivered(sale, "paheko", "paheko_sync", 1)
-    try:
-        raise ConnectionError("accounting is away")
-    except ConnectionError as error:
-        journal.failed(sale, "paheko", "paheko_sync", 1, error, 1.0)
+    with pytest.raises(ConnectionError) as caught:
+        refuse()
+    journal.failed(sale, "paheko", "paheko_sync", 1, caught.value, 1.0)
     now = 101.0
     journal.delivered(sale, "paheko", "paheko_sync", 2)
     entry = envelope("entry_written", "e2", "e1", "paheko", session_id="a", amount_cents=1800)
@@ -105,8 +108,10 @@ def test_a_near_miss_is_told_field_by_field_with_the_timeline(trace):
     assert place[8:] == [
         "  +0 s      POST /api/modules/caisse/sessions/a/close → 200",
         "  +0 s        caisse emitted sale_closed {session_id: 'a', total_cents: 1800, business_date: '2025-09-17'}",
-        f"  +0 s          paheko (paheko_sync) got sale_closed, attempt 1 → ConnectionError: accounting is away at "
-        f"{here}:{line}, again in 1 s",
+        (
+            f"  +0 s          paheko (paheko_sync) got sale_closed, attempt 1 → ConnectionError: accounting is away at "
+            f"{here}:{line}, again in 1 s"
+        ),
         "  +1 s          paheko (paheko_sync) got sale_closed, attempt 2 → ok",
         "  +1 s            paheko emitted entry_written {session_id: 'a', amount_cents: 1800}",
         "outstanding: nothing",
@@ -119,8 +124,10 @@ def test_a_near_miss_is_told_field_by_field_with_the_timeline(trace):
     [
         (
             lambda t: t.emitted("sale_close"),
-            "no booted module declares 'sale_close' (did you mean 'sale_closed'?); "
-            "declared: entry_written, member_created, sale_closed",
+            (
+                "no booted module declares 'sale_close' (did you mean 'sale_closed'?); "
+                "declared: entry_written, member_created, sale_closed"
+            ),
         ),
         (
             lambda t: t.emitted("member_created"),
@@ -148,8 +155,10 @@ def test_a_near_miss_is_told_field_by_field_with_the_timeline(trace):
         ),
         (
             lambda t: t.emitted("sale_closed").caused_by(t.emitted("entry_written")),
-            "sale_closed was not caused by entry_written; its causes: "
-            "sale_closed ← POST /api/modules/caisse/sessions/a/close",
+            (
+                "sale_closed was not caused by entry_written; its causes: "
+                "sale_closed ← POST /api/modules/caisse/sessions/a/close"
+            ),
         ),
     ],
 )
