@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, JsonValue
 
 from recyclic.core.events.event import Event
 
-_DAYS = [
+_DAYS: list[JsonValue] = [
     {
         "register_name": "Caisse 1",
         "deferred": False,
