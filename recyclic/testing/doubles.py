@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recyclic.core.events.event import Event, EventMeta  # handlers' annotations are read at run time
 from recyclic.core.manifest import EventsManifest, Manifest, Permissions, UiManifest
 from recyclic.core.module_base import ModuleBase
 from recyclic.core.module_loader import LoadedModule
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from recyclic.core.events.bus import EventBus
     from recyclic.core.events.contract import Handler
-    from recyclic.core.events.event import Event, EventMeta
 
 _HUMP = re.compile(r"(?<!^)(?=[A-Z])")
 

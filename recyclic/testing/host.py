@@ -309,6 +309,9 @@ class ModuleHost:
 
     def _settings(self) -> dict[str, Mapping[str, Any]]:
         booted = {module.id for module in self._registry if not isinstance(module.instance, Spy)}
+        unknown = [name for name in self.plan.settings if name not in booted and not self.plan.spare_settings]
+        if unknown:
+            raise KitError(f"settings for {unknown[0]!r}: it is not booted{closest_name(unknown[0], sorted(booted))}")
         return {name: table for name, table in self.plan.settings.items() if name in booted}
 
     async def _settled(self, title: str, start: int) -> None:

@@ -82,6 +82,7 @@ def plan_of(request: pytest.FixtureRequest, backend: str) -> Plan:
         choice=choice,
         config=config,
         settings=_settings(request),
+        spare_settings=True,
         backend=backend,
         clock=mark.kwargs.get("clock", "virtual"),
         settle_within=float(request.config.getini("recyclic_settle_within")),

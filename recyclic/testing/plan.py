@@ -19,6 +19,8 @@ class Plan:
     choice: Choice
     config: Config
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    spare_settings: bool = False
+    """Whether settings of modules that are not booted are left out; else they are refused."""
     backend: str = "fake"
     clock: Literal["virtual", "real"] = "virtual"
     settle_within: float = 10.0

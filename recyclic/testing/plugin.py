@@ -149,6 +149,7 @@ def module_host(request: pytest.FixtureRequest, recyclic_backend: str) -> Module
 
 async def _host(request: pytest.FixtureRequest) -> AsyncGenerator[ModuleHost, None]:
     """Boot the host of a test; tell what is wrong without the kit's own traceback."""
+    from recyclic.errors import RecyclicError  # noqa: PLC0415 - kept out of the plugin's import
     from recyclic.testing.boot import booted  # noqa: PLC0415 - kept out of the plugin's import
 
     item, problem = request.node, ""
@@ -157,10 +158,18 @@ async def _host(request: pytest.FixtureRequest) -> AsyncGenerator[ModuleHost, No
         async with booted(plan, lambda: has_failed(item)) as host:
             remember(item, host)
             yield host
-    except (KitError, AssertionError) as error:
-        problem = str(error)
+    except (KitError, AssertionError, RecyclicError) as error:
+        problem = _told(error)
     if problem:  # outside of the handler, or pytest would print both
         pytest.fail(problem, pytrace=False)
+
+
+def _told(error: Exception) -> str:
+    """Return an error's text, with the line that caused it where the text does not say it."""
+    from recyclic.testing.story import place_of  # noqa: PLC0415 - kept out of the plugin's import
+
+    place = place_of(error.__cause__) if error.__cause__ is not None else ""
+    return f"{error}\n  at {place}" if place else str(error)
 
 
 @pytest.fixture

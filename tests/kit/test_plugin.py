@@ -263,6 +263,23 @@ def test_the_fixtures_of_modules_are_there_where_a_test_speaks_of_them(fake_kit)
     result.assert_outcomes(passed=1)
 
 
+def test_a_module_that_does_not_start_is_told_with_its_line(fake_kit):
+    result = fake_kit.run("""
+    class DeafModule(BooksModule):
+        async def startup(self, app, config):
+            raise OSError("no printer")
+
+    @pytest.mark.modules(TillModule, DeafModule)
+    async def test_close(module_host):
+        pass
+    """)
+    result.assert_outcomes(errors=1)
+    lines = [line.strip() for line in result.outlines]
+    start = lines.index("deaf failed in startup: OSError: no printer")
+    assert lines[start + 1] == f"at test_shop.py:{fake_kit.line('raise OSError')}"
+    assert not printed(result, "recyclic/testing/")
+
+
 def test_a_failing_test_is_not_strict_as_well(fake_kit):
     result = fake_kit.run("""
     class ClumsyModule(BooksModule):
