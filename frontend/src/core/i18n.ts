@@ -85,7 +85,6 @@ export function defineMessages<T extends Tree>(
   i18n.addResourceBundle('fr', namespace, texts.fr, true, true);
   i18n.addResourceBundle('en', namespace, texts.en, true, true);
 
-  // biome-ignore lint/correctness/noComponentHookFactories: called once for a module, at its top level
   return function useMessages(): Translate<T> {
     const locale = useLocale();
     return useCallback((key, values) => i18n.t(key, { lng: locale, ns: namespace, ...values }), [locale]);
