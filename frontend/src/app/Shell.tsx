@@ -28,7 +28,7 @@ export function Shell({ children }: { children: ReactNode }) {
       <a className={css.skip} href="#main">
         {t('app.skip')}
       </a>
-      <div className={css.bar} data-open={open || undefined}>
+      <header className={css.bar} data-open={open || undefined}>
         <Link to="/" className={css.brand} aria-label={t('nav.home')} onClick={() => setOpen(false)}>
           <Mark />
           <span>Recyclic</span>
@@ -44,7 +44,7 @@ export function Shell({ children }: { children: ReactNode }) {
           {open ? t('app.closeMenu') : t('app.menu')}
         </button>
         <Navigation onChoose={() => setOpen(false)} />
-      </div>
+      </header>
       <main id="main" ref={main} tabIndex={-1} className={css.main}>
         {children}
       </main>

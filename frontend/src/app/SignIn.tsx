@@ -2,7 +2,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useEffect } from 'react';
 import { Redirect, useSearchParams } from 'wouter';
 import { LOCALES, setLocale, useLocale, useT } from '@/core/i18n';
-import { signIn, useUi } from '@/core/session';
+import { sessionEnded, signIn, useUi } from '@/core/session';
 import { Button } from '@/core/ui/Button';
 import { Failure } from '@/core/ui/Fetched';
 import { TextField } from '@/core/ui/Field';
@@ -41,7 +41,7 @@ export function SignIn() {
           <span>Recyclic</span>
         </div>
         <h1>{t('signIn.title')}</h1>
-        {next ? <Notice>{t('signIn.ended')}</Notice> : <p className="soft">{t('signIn.intro')}</p>}
+        {sessionEnded() ? <Notice>{t('signIn.ended')}</Notice> : <p className="soft">{t('signIn.intro')}</p>}
         <form className="stack" onSubmit={submit}>
           <TextField
             label={t('signIn.name')}

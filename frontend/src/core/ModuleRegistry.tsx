@@ -50,7 +50,7 @@ async function inTime<T>(promise: Promise<T>, key: string): Promise<T> {
 }
 
 /** A set of lazily loaded components, by key. What is loaded already is drawn without a pause. */
-class Chunks {
+export class Chunks {
   private readonly lazies = new Map<string, Loaded>();
   private readonly ready = new Map<string, Loaded>();
 

@@ -2,7 +2,7 @@
  * A place in a page that other modules fill. Draws the extensions that the host names for this user, each on its own
  * ground: one that loads slowly, breaks or is unknown to this build leaves the page and its neighbours alone.
  */
-import { Suspense, useEffect, useState } from 'react';
+import { Suspense, useLayoutEffect, useState } from 'react';
 import { Boundary } from './Boundary';
 import { useT } from './i18n';
 import { ChunkError, ModuleRegistry } from './ModuleRegistry';
@@ -58,7 +58,7 @@ function Fill({ module, component, context, onState }: FillProps) {
   const t = useT();
   const [Component] = useState(() => ModuleRegistry.component(module, component));
   const known = Component !== null;
-  useEffect(() => onState(known ? 'ready' : 'error'), [known, onState]);
+  useLayoutEffect(() => onState(known ? 'ready' : 'error'), [known, onState]);
   if (!Component) return <Notice tone="bad">{t('slot.unknown', { module, component })}</Notice>;
   return <Component {...context} />;
 }

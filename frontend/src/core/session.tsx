@@ -37,12 +37,26 @@ export const uiQuery = queryOptions({
   staleTime: Number.POSITIVE_INFINITY,
 });
 
+let ended = false;
+
+/** Did the host end the session of the person who worked here? */
+export function sessionEnded(): boolean {
+  return ended;
+}
+
 const UiContext = createContext<UiManifest | null>(null);
 
 /** Hands the host's UI manifest to everything below. */
 export function UiProvider({ ui, children }: { ui: UiManifest; children: ReactNode }) {
   const client = useQueryClient();
-  useEffect(() => onSignedOut(() => forgetUser(client)), [client]);
+  useEffect(
+    () =>
+      onSignedOut(() => {
+        ended = true;
+        forgetUser(client);
+      }),
+    [client],
+  );
   return <UiContext value={ui}>{children}</UiContext>;
 }
 
@@ -60,6 +74,7 @@ export function useUiQuery() {
 
 export async function signIn(client: QueryClient, name: string, password: string): Promise<void> {
   await api('/api/auth/sign-in', { json: { name, password } });
+  ended = false;
   await client.fetchQuery({ ...uiQuery, staleTime: 0 });
 }
 

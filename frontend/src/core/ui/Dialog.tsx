@@ -10,6 +10,11 @@ interface DialogProps {
   children: ReactNode;
 }
 
+/** What ends the task: always in sight at the foot of the dialog. */
+export function DialogFooter({ children }: { children: ReactNode }) {
+  return <div className={css.footer}>{children}</div>;
+}
+
 /** A task of its own above the page: holds the focus, closes with Escape, fills the screen on a phone. */
 export function Dialog({ open, onClose, title, children }: DialogProps) {
   const t = useT();

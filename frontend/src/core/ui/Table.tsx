@@ -15,27 +15,30 @@ interface TableProps<T> {
   rowKey: (row: T) => string;
 }
 
-/** A table; on a narrow screen each row becomes a card with its column names. */
+/**
+ * A table; on a narrow screen each row becomes a card with its column names. The roles are said once more because a
+ * browser forgets them where the style is no longer that of a table.
+ */
 export function Table<T>({ caption, columns, rows, rowKey }: TableProps<T>) {
   return (
-    <table className={css.table}>
+    <table role="table" className={css.table}>
       <caption className="visually-hidden">{caption}</caption>
-      <thead>
-        <tr>
+      <thead role="rowgroup">
+        <tr role="row">
           {columns.map(({ head, number }, index) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: columns neither move nor change
-            <th key={index} scope="col" className={number ? css.number : undefined}>
+            <th role="columnheader" key={index} scope="col" className={number ? css.number : undefined}>
               {head}
             </th>
           ))}
         </tr>
       </thead>
-      <tbody>
+      <tbody role="rowgroup">
         {rows.map((row) => (
-          <tr key={rowKey(row)}>
+          <tr role="row" key={rowKey(row)}>
             {columns.map(({ head, cell, number }, index) => (
               // biome-ignore lint/suspicious/noArrayIndexKey: columns neither move nor change
-              <td key={index} className={number ? css.number : undefined}>
+              <td role="cell" key={index} className={number ? css.number : undefined}>
                 <span className={css.label} aria-hidden="true">
                   {head}
                 </span>

@@ -3,7 +3,7 @@ import { useForm } from 'react-hook-form';
 import { ApiError } from '@/core/api';
 import { useT as useCore } from '@/core/i18n';
 import { Button } from '@/core/ui/Button';
-import { Dialog } from '@/core/ui/Dialog';
+import { Dialog, DialogFooter } from '@/core/ui/Dialog';
 import { Failure } from '@/core/ui/Fetched';
 import { TextField } from '@/core/ui/Field';
 import { Notice } from '@/core/ui/Notice';
@@ -53,7 +53,7 @@ export function NewMemberDialog({ onClose, onAdded }: NewMemberDialogProps) {
   return (
     <Dialog open onClose={onClose} title={t('addTitle')}>
       <form className="stack" noValidate onSubmit={handleSubmit((member) => add.mutate(member))}>
-        <div className="columns">
+        <div className="pair">
           <TextField
             label={t('first')}
             error={errors.first_name?.message}
@@ -76,7 +76,7 @@ export function NewMemberDialog({ onClose, onAdded }: NewMemberDialogProps) {
           {...register('phone')}
         />
         <TextField label={t('address')} optional {...register('address')} />
-        <div className="columns">
+        <div className="pair">
           <TextField label={t('postalCode')} optional inputMode="numeric" {...register('postal_code')} />
           <TextField label={t('city')} optional {...register('city')} />
         </div>
@@ -102,9 +102,11 @@ export function NewMemberDialog({ onClose, onAdded }: NewMemberDialogProps) {
         ) : (
           add.isError && <Failure error={add.error} namespace={NAMESPACE} />
         )}
-        <Button type="submit" look="primary" busy={add.isPending}>
-          {add.isPending ? t('working') : t('add')}
-        </Button>
+        <DialogFooter>
+          <Button type="submit" look="primary" busy={add.isPending}>
+            {add.isPending ? t('working') : t('add')}
+          </Button>
+        </DialogFooter>
       </form>
     </Dialog>
   );

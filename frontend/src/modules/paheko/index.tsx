@@ -123,7 +123,7 @@ function Entries({ entries }: { entries: Entry[] }) {
           ),
         },
         {
-          head: '',
+          head: t('action'),
           cell: ({ session_id, reference, state }) =>
             state !== 'written' && (
               <span className="row">

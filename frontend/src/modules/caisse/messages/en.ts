@@ -148,6 +148,7 @@ export const en: typeof fr = {
     how: 'Payment',
     total: 'Total',
     nothing: 'no item',
+    fromNotebook: 'notebook, line {{line}}',
   },
   sale: {
     title: 'Sale no. {{number}}',
@@ -241,6 +242,7 @@ export const en: typeof fr = {
     allLines: 'All lines',
     status: { booked: 'Booked', held: 'Waiting', discarded: 'Discarded', open: 'Open', closed: 'Closed' },
     back: 'All notebooks',
+    state: 'State',
     unknownDay: 'date unknown',
     unknownPrice: 'price unknown',
   },

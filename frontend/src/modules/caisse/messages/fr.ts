@@ -146,6 +146,7 @@ export const fr = {
     how: 'Paiement',
     total: 'Total',
     nothing: 'sans article',
+    fromNotebook: 'cahier, ligne {{line}}',
   },
   sale: {
     title: 'Vente n° {{number}}',
@@ -245,6 +246,7 @@ export const fr = {
       closed: 'Fermée',
     },
     back: 'Tous les cahiers',
+    state: 'État',
     unknownDay: 'date inconnue',
     unknownPrice: 'prix inconnu',
   },

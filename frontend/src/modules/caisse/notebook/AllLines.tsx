@@ -39,7 +39,7 @@ export function AllLines({ report }: { report: ImportReport }) {
             cell: ({ price_cents }) => (price_cents === null ? '–' : format.money(price_cents)),
           },
           {
-            head: '',
+            head: t('notebook.state'),
             cell: ({ status, reasons, notices, decision_reason, ticket_id }) => (
               <span className={css.state}>
                 <Badge tone={TONES[status]}>{t(`notebook.status.${status}`)}</Badge>
@@ -49,7 +49,11 @@ export function AllLines({ report }: { report: ImportReport }) {
                   </small>
                 ))}
                 {decision_reason && <small className="soft">{decision_reason}</small>}
-                {ticket_id && <Link to={`/modules/caisse/ventes/${ticket_id}`}>{t('recorded.see')}</Link>}
+                {ticket_id && (
+                  <Link className="row-link" to={`/modules/caisse/ventes/${ticket_id}`}>
+                    {t('recorded.see')}
+                  </Link>
+                )}
               </span>
             ),
           },

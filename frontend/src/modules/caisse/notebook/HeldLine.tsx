@@ -78,7 +78,7 @@ function DecisionForm({ report, line }: { report: string; line: ImportLine }) {
   } = useForm<Form>({
     defaultValues: {
       date: line.date ?? '',
-      kind: line.kind === 'gift' ? 'donation' : (line.kind ?? ''),
+      kind: kindOf(line),
       price: line.price_cents === null ? '' : centsForInput(line.price_cents, locale),
       weight: line.weight_grams === null ? '' : gramsForInput(line.weight_grams, locale),
       category: line.category,
@@ -124,6 +124,7 @@ function DecisionForm({ report, line }: { report: string; line: ImportLine }) {
         />
         <SelectField
           label={t('notebook.method')}
+          defaultValue={line.method ?? ''}
           error={errors.method?.message}
           {...field('method', { required: core('common.required') })}
         >
@@ -136,6 +137,7 @@ function DecisionForm({ report, line }: { report: string; line: ImportLine }) {
         </SelectField>
         <SelectField
           label={t('notebook.kindLabel')}
+          defaultValue={kindOf(line)}
           error={errors.kind?.message}
           {...field('kind', { required: core('common.required') })}
         >
@@ -153,14 +155,14 @@ function DecisionForm({ report, line }: { report: string; line: ImportLine }) {
         />
         <TextField label={t('notebook.category')} maxLength={200} {...field('category')} />
         <TextField label={t('notebook.label')} maxLength={200} {...field('label')} />
-        <TextField
-          label={t('notebook.reason')}
-          optional
-          maxLength={1000}
-          error={errors.reason?.message}
-          {...field('reason')}
-        />
       </div>
+      <TextField
+        label={t('notebook.reason')}
+        optional
+        maxLength={1000}
+        error={errors.reason?.message}
+        {...field('reason')}
+      />
       {decide.isError && <Failure error={decide.error} namespace={NAMESPACE} />}
       <div className="row">
         <Button type="submit" look="primary" busy={decide.isPending}>
@@ -172,6 +174,11 @@ function DecisionForm({ report, line }: { report: string; line: ImportLine }) {
       </div>
     </form>
   );
+}
+
+/** What was given away is booked as a donation of 0. */
+function kindOf({ kind }: ImportLine): string {
+  return kind === 'gift' ? 'donation' : (kind ?? '');
 }
 
 function toDecision(form: Form): Decision {

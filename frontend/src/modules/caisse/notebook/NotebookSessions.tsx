@@ -44,7 +44,7 @@ export function NotebookSessions({ report }: { report: ImportReport }) {
             cell: ({ donations_cents }) => format.money(donations_cents),
           },
           {
-            head: '',
+            head: t('notebook.state'),
             cell: ({ status }) => (
               <Badge tone={status === 'open' ? 'warn' : 'good'}>{t(`notebook.status.${status}`)}</Badge>
             ),

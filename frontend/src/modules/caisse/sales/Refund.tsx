@@ -6,7 +6,7 @@ import { useLocation } from 'wouter';
 import { useT as useCore, useFormat } from '@/core/i18n';
 import { newId } from '@/core/ids';
 import { Button } from '@/core/ui/Button';
-import { Dialog } from '@/core/ui/Dialog';
+import { Dialog, DialogFooter } from '@/core/ui/Dialog';
 import { Failure, Fetched } from '@/core/ui/Fetched';
 import { Choice, SelectField, Stepper, TextField } from '@/core/ui/Field';
 import { Notice } from '@/core/ui/Notice';
@@ -127,9 +127,11 @@ function RefundForm({ ticket, registers }: { ticket: Ticket; registers: Register
       />
       {refund.isError && <Failure error={refund.error} namespace={NAMESPACE} />}
       {!some && <p className="soft">{t('refund.none')}</p>}
-      <Button type="submit" look="primary" disabled={!some} busy={refund.isPending}>
-        {t('refund.submit', { amount: format.money(total) })}
-      </Button>
+      <DialogFooter>
+        <Button type="submit" look="primary" disabled={!some} busy={refund.isPending}>
+          {t('refund.submit', { amount: format.money(total) })}
+        </Button>
+      </DialogFooter>
     </form>
   );
 }

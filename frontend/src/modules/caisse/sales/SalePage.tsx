@@ -102,9 +102,13 @@ function TicketPanel({ ticket }: { ticket: Ticket }) {
       )}
       <p className="row">
         {ticket.refund_of && (
-          <Link to={`/modules/caisse/ventes/${ticket.refund_of}`}>{t('sale.seeOriginal')}</Link>
+          <Link className="row-link" to={`/modules/caisse/ventes/${ticket.refund_of}`}>
+            {t('sale.seeOriginal')}
+          </Link>
         )}
-        <Link to={`/modules/caisse/sessions/${ticket.session_id}`}>{t('sale.session')}</Link>
+        <Link className="row-link" to={`/modules/caisse/sessions/${ticket.session_id}`}>
+          {t('sale.session')}
+        </Link>
       </p>
     </Panel>
   );

@@ -24,7 +24,7 @@ export function TicketTable({ tickets, caption }: { tickets: readonly Ticket[]; 
             </Link>
           ),
         },
-        { head: t('history.when'), cell: (ticket) => format.dateTime(ticket.created_at) },
+        { head: t('history.when'), cell: (ticket) => <When ticket={ticket} /> },
         { head: t('history.what'), cell: (ticket) => contentOf(ticket) || t('history.nothing') },
         {
           head: t('history.how'),
@@ -35,6 +35,14 @@ export function TicketTable({ tickets, caption }: { tickets: readonly Ticket[]; 
       ]}
     />
   );
+}
+
+/** A ticket from a notebook was recorded at its import, not when it was sold. */
+function When({ ticket }: { ticket: Ticket }) {
+  const t = useT();
+  const format = useFormat();
+  if (!ticket.source) return format.dateTime(ticket.created_at);
+  return <span className="soft">{t('history.fromNotebook', { line: ticket.source.line })}</span>;
 }
 
 function contentOf({ lines }: Ticket): string {

@@ -5,7 +5,7 @@ import { useT as useCore, useFormat, useLocale } from '@/core/i18n';
 import { newId } from '@/core/ids';
 import { centsForInput, parseCents } from '@/core/money';
 import { Button } from '@/core/ui/Button';
-import { Dialog } from '@/core/ui/Dialog';
+import { Dialog, DialogFooter } from '@/core/ui/Dialog';
 import { Failure } from '@/core/ui/Fetched';
 import { MoneyField } from '@/core/ui/Field';
 import { recordTicket, type Ticket } from '../api';
@@ -82,14 +82,16 @@ export function Payment({ session, basket, onClose, onRecorded }: PaymentProps) 
             {t('pay.keep')} · {format.money(settlement.change)}
           </Button>
         )}
-        {record.isError && <Failure error={record.error} namespace={NAMESPACE} />}
-        <Button type="submit" look="pay" busy={record.isPending} disabled={!ready}>
-          {record.isPending
-            ? t('pay.working')
-            : settlement.due > 0 || empty
-              ? t('pay.confirm', { amount: format.money(settlement.due) })
-              : t('pay.confirmFree')}
-        </Button>
+        <DialogFooter>
+          {record.isError && <Failure error={record.error} namespace={NAMESPACE} />}
+          <Button type="submit" look="pay" busy={record.isPending} disabled={!ready}>
+            {record.isPending
+              ? t('pay.working')
+              : settlement.due > 0 || empty
+                ? t('pay.confirm', { amount: format.money(settlement.due) })
+                : t('pay.confirmFree')}
+          </Button>
+        </DialogFooter>
       </form>
     </Dialog>
   );

@@ -122,6 +122,11 @@ function Tiles({ label, children }: { label: string; children: React.ReactNode }
   );
 }
 
+/** "Électronique/Audio" may go on in the next line after its slash. */
+function breakable(name: string): string {
+  return name.replaceAll('/', '/\u200b');
+}
+
 interface TileProps {
   category: Category;
   sticker: string;
@@ -142,7 +147,7 @@ function Tile({ category, sticker, under, onChoose }: TileProps) {
         style={{ '--sticker': sticker } as React.CSSProperties}
         onClick={onChoose}
       >
-        <span className={css.name}>{category.name}</span>
+        <span className={css.name}>{breakable(category.name)}</span>
         {note && <span className={css.note}>{note}</span>}
       </button>
     </li>

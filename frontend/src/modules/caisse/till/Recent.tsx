@@ -39,7 +39,9 @@ export function Recent({ session }: { session: string }) {
                   ))}
               </ul>
               {list.length > SHOWN && (
-                <Link to={`/modules/caisse/sessions/${session}`}>{t('recent.all')}</Link>
+                <Link className="row-link" to={`/modules/caisse/sessions/${session}`}>
+                  {t('recent.all')}
+                </Link>
               )}
             </>
           )

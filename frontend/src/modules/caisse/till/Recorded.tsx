@@ -28,7 +28,7 @@ export function Recorded({ ticket, onClose }: { ticket: Ticket; onClose: () => v
           <p>{t('recorded.thanks', { amount: format.money(ticket.donation_cents) })}</p>
         )}
       </div>
-      <Button look="pay" onClick={onClose} autoFocus>
+      <Button look="primary" onClick={onClose} autoFocus>
         {t('recorded.again')}
       </Button>
       <ButtonLink to={`/modules/caisse/ventes/${ticket.id}`} look="quiet">

@@ -57,7 +57,7 @@ function Details({ entry }: { entry: Entry }) {
       </Facts>
       {entry.url && (
         <p>
-          <a href={entry.url} target="_blank" rel="noreferrer">
+          <a href={entry.url} target="_blank" rel="noreferrer" className="row-link">
             {t('open', { id: entry.transaction_id ?? '' })}
           </a>
         </p>

@@ -1,6 +1,4 @@
-import { defineMessages } from '@/core/i18n';
-
-const fr = {
+export const fr = {
   title: 'Comptabilité',
   intro: 'Chaque session fermée devient une écriture dans Paheko.',
   panel: 'Écriture Paheko',
@@ -16,6 +14,7 @@ const fr = {
   updated: 'Mis à jour',
   error: 'Dernière erreur',
   state: 'État',
+  action: 'Action',
   states: {
     unknown: 'Pas encore fermée',
     waiting: 'En attente',
@@ -42,48 +41,3 @@ const fr = {
   notConfiguredHint: 'Renseignez l’adresse et l’accès dans la table [modules.paheko] de config.toml.',
   since: 'En attente depuis {{date}}',
 };
-const en: typeof fr = {
-  title: 'Accounting',
-  intro: 'Each closed session becomes an entry in Paheko.',
-  panel: 'Paheko entry',
-  sync: 'Sync now',
-  syncing: 'Asking…',
-  asked: 'Sync requested.',
-  reference: 'Reference',
-  session: 'Session',
-  amount: 'Amount',
-  transaction: 'Entry',
-  open: 'See entry no. {{id}} in Paheko',
-  attempts: 'Attempts',
-  updated: 'Updated',
-  error: 'Last error',
-  state: 'State',
-  states: {
-    unknown: 'Not closed yet',
-    waiting: 'Waiting',
-    writing: 'Being sent',
-    written: 'Written',
-    quarantined: 'To check',
-  },
-  hints: {
-    unknown: 'The session is not closed yet: it is written when it closes.',
-    waiting: 'The entry leaves as soon as Paheko answers.',
-    writing: 'The entry is sent, the answer is awaited.',
-    written: 'The entry is in Paheko.',
-    quarantined: 'Paheko refused this entry: someone has to look at it.',
-  },
-  filter: 'Show',
-  all: 'All',
-  entries: 'Entries',
-  empty: 'No entries',
-  emptyHint: 'Close a till session: its entry will appear here.',
-  emptyState: 'No entry in this state.',
-  status: 'Link with Paheko',
-  configured: 'Linked to {{url}}',
-  notConfigured: 'Paheko is not configured: entries wait, nothing is lost.',
-  notConfiguredHint: 'Give the address and the access in the table [modules.paheko] of config.toml.',
-  since: 'Waiting since {{date}}',
-};
-
-export const NAMESPACE = 'paheko';
-export const useT = defineMessages(NAMESPACE, { fr, en });
