@@ -2,106 +2,98 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
-import fakeredis
-import httpx
 import pytest
-from redis.exceptions import ConnectionError as RedisConnectionError
-from sqlalchemy import text
 
-from recyclic.config import Config
-from recyclic.core.app import create_app
-from recyclic.core.auth import COOKIE
-from recyclic.core.events.streams import RedisStreams
+from recyclic.testing import faults
 
 API = "/api/modules/caisse"
+pytestmark = pytest.mark.modules("caisse")
 
 
-@asynccontextmanager
-async def host(tmp_path, server, **settings) -> AsyncIterator[tuple]:
-    redis = fakeredis.FakeAsyncRedis(server=server, protocol=2)
-    config = Config.build(
-        modules={"enabled": ["caisse"]}, module_settings={"caisse": settings}, data_dir=tmp_path, secret_key="k" * 40
-    )
-    app = create_app(config, streams=RedisStreams(redis, blocking=False), serve_ui=False)
-    async with app.router.lifespan_context(app):
-        yield app, redis
-    await redis.aclose()
-
-
-async def client(app, **permissions):
-    user = await app.state.auth.add_user("-".join(permissions) or "nobody", None, permissions)
-    cookies = {COOKIE: app.state.auth.cookie_for(user)}
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://till", cookies=cookies)
-
-
-async def closed_session(http):
-    register = (await http.post(f"{API}/registers", json={"name": "Caisse 1"})).json()
+async def open_session(http, name="Caisse 1"):
+    register = (await http.post(f"{API}/registers", json={"name": name})).json()
     body = {"register_id": register["id"], "opening_float_cents": 0}
-    session = (await http.post(f"{API}/sessions", json=body)).json()
-    return await http.post(f"{API}/sessions/{session['id']}/close", json={"counted_cash_cents": 0})
+    return (await http.post(f"{API}/sessions", json=body)).json()
 
 
-async def until(condition, seconds=10.0):
-    """Look again whenever others had their turn; the bound is a safety net."""
-    async with asyncio.timeout(seconds):
-        while not await condition():
-            await asyncio.sleep(0)
+async def close(http, session, counted=0):
+    return await http.post(f"{API}/sessions/{session['id']}/close", json={"counted_cash_cents": counted})
 
 
-async def test_the_close_reaches_the_stream_through_the_outbox(tmp_path):
-    async with host(tmp_path, fakeredis.FakeServer()) as (app, redis), await client(app, caisse="write") as http:
-        answer = await closed_session(http)
-        assert answer.status_code == 200
-        assert answer.json()["operator"] == "caisse"
-
-        async def arrived():
-            return await redis.xlen("events:sale_closed") == 1
-
-        await until(arrived)
+async def test_the_close_publishes_the_session_through_the_outbox(module_host):
+    session = await open_session(module_host.http)
+    async with module_host.act("close the till") as trace:
+        answer = await close(module_host.http, session)
+    assert answer.status_code == 200
+    trace.emitted("sale_closed", session_id=session["id"], deferred=False, total_cents=0).once()
+    trace.nothing_else()
 
 
-async def test_the_close_answers_at_once_while_redis_is_away(tmp_path):
-    server = fakeredis.FakeServer()
-    async with host(tmp_path, server) as (app, redis), await client(app, caisse="write") as http:
-        server.connected = False
-        answer = await closed_session(http)
+async def test_the_close_answers_at_once_while_redis_is_away_and_the_event_follows(module_host):
+    session = await open_session(module_host.http)
+    async with module_host.act("close the till") as trace:
+        async with module_host.faults(faults.redis_down()):
+            answer = await close(module_host.http, session)
         assert (answer.status_code, answer.json()["status"]) == (200, "closed")
-        with pytest.raises(RedisConnectionError):
-            await redis.ping()
-        async with app.state.database.unit_of_work(read_only=True) as uow:
-            waiting = (await uow.session.execute(text("SELECT event FROM host_outbox WHERE sent_at IS NULL"))).scalars()
-            assert list(waiting) == ["sale_closed"]
-        server.connected = True
-        app.state.broker.wake()
+    trace.emitted("sale_closed", session_id=session["id"]).once()
 
-        async def arrived():
-            return await redis.xlen("events:sale_closed") == 1
 
-        await until(arrived, 30)
+async def test_a_close_that_is_refused_publishes_nothing(module_host):
+    session = await open_session(module_host.http)
+    async with module_host.act("miscount") as trace:
+        answer = await close(module_host.http, session, counted=500)
+    assert answer.json()["error"]["code"] == "variance_comment_required"
+    trace.never("sale_closed")
+
+
+async def test_a_notebook_publishes_one_event_a_day(module_host, notebook):
+    async with module_host.act("import and close the notebook") as trace:
+        report = (await module_host.http.post(f"{API}/import?filename=cahier.csv", content=notebook)).json()
+        await module_host.http.post(f"{API}/imports/{report['id']}/close")
+    for day, sales, donations in (
+        ("2025-09-17", 1800, 0),
+        ("2025-09-18", 1500, 0),
+        ("2025-09-19", 0, 200),
+        ("2025-09-20", 1900, 0),
+        ("2025-09-26", 20370, 2000),
+    ):
+        found = trace.emitted("sale_closed", business_date=day, sales_cents=sales, donations_cents=donations)
+        found.once()
+    trace.nothing_else()
 
 
 @pytest.mark.parametrize(
     ("permissions", "get", "post"),
     [({"caisse": "write"}, 200, 201), ({"caisse": "read"}, 200, 403), ({"accounting": "admin"}, 403, 403)],
 )
-async def test_the_manifest_guards_the_till(tmp_path, permissions, get, post):
-    async with host(tmp_path, fakeredis.FakeServer()) as (app, _), await client(app, **permissions) as http:
-        assert (await http.get(f"{API}/registers")).status_code == get
-        assert (await http.post(f"{API}/registers", json={"name": "Caisse 1"})).status_code == post
+async def test_the_manifest_guards_the_till(module_host, permissions, get, post):
+    http = module_host.as_user(**permissions)
+    assert (await http.get(f"{API}/registers")).status_code == get
+    assert (await http.post(f"{API}/registers", json={"name": "Caisse 1"})).status_code == post
 
 
-async def test_nobody_sells_without_signing_in(tmp_path):
-    async with host(tmp_path, fakeredis.FakeServer()) as (app, _):
-        transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://till") as http:
-            answer = await http.post(f"{API}/registers", json={"name": "Caisse 1"})
+async def test_nobody_sells_without_signing_in(module_host):
+    answer = await module_host.anonymous.post(f"{API}/registers", json={"name": "Caisse 1"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "not_signed_in")
 
 
-async def test_a_shop_sets_its_own_threshold(tmp_path):
-    async with host(tmp_path, fakeredis.FakeServer(), variance_threshold_cents=200) as (app, _):
-        assert app.state.caisse.settings.variance_threshold_cents == 200
+async def test_tickets_bear_the_name_of_who_sold_them(module_host):
+    session = await open_session(module_host.http)
+    body = {"donation_cents": 100, "payments": [{"method": "cash", "amount_cents": 100}]}
+    seller = module_host.as_user(caisse="write")
+    ticket = (await seller.post(f"{API}/sessions/{session['id']}/tickets", json=body)).json()
+    assert ticket["operator"]
+    assert ticket["operator"] != session["operator"]
+
+
+async def test_an_open_session_outlives_a_killed_worker(module_host):
+    session = await open_session(module_host.http)
+    await module_host.crash_worker()
+    assert (await close(module_host.http, session)).status_code == 200
+
+
+@pytest.mark.settings(caisse={"variance_threshold_cents": 500})
+@pytest.mark.parametrize(("counted", "status"), [(500, 200), (501, 422)])
+async def test_a_shop_sets_its_own_threshold(module_host, counted, status):
+    session = await open_session(module_host.http)
+    assert (await close(module_host.http, session, counted)).status_code == status
