@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from recyclic.errors import DatabaseError, Problem
+
 if TYPE_CHECKING:
     from recyclic.config import Config
     from recyclic.core.auth import Auth
@@ -40,10 +42,15 @@ async def open_auth(config: Config) -> AsyncIterator[Auth]:
     from recyclic.core.migration import locations  # noqa: PLC0415
     from recyclic.core.module_loader import ModuleRegistry  # noqa: PLC0415
 
+    from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError  # noqa: PLC0415
+
     database = Database(config.database_url)
     try:
         if database.dialect == "sqlite" or config.database.migrate:
             await database.upgrade(locations(ModuleRegistry()))
         yield Auth(database, config.secret(), SystemClock())
+    except (InterfaceError, OperationalError, ProgrammingError, OSError) as error:
+        what = f"the database cannot be used: {error}"
+        raise DatabaseError(Problem(what, database.place, "see that it runs, then: recyclic db upgrade")) from error
     finally:
         await database.close()

@@ -12,6 +12,7 @@ import typer
 
 import recyclic
 from recyclic.cli.options import ConfigFile, load_config, open_auth
+from recyclic.errors import DatabaseError
 
 if TYPE_CHECKING:
     from recyclic.config import Config
@@ -141,11 +142,9 @@ def _run_gunicorn(config: Config) -> None:
 
 
 async def _has_users(config: Config) -> bool:
-    """Say whether anybody can sign in; a server database that is not migrated has nobody, and says so later."""
-    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - keeps other commands fast
-
-    async with open_auth(config) as auth:
-        try:
+    """Say whether anybody can sign in; of a database that cannot be used yet the host itself tells more, later."""
+    try:
+        async with open_auth(config) as auth:
             return bool(await auth.users())
-        except SQLAlchemyError:
-            return True
+    except DatabaseError:
+        return True

@@ -42,11 +42,11 @@ class UserError(RecyclicError):
 class Auth:
     """The door of one host. Works on the database; users and failed attempts are shared by all its processes."""
 
-    def __init__(self, database: Database, secret: str, clock: Clock) -> None:
+    def __init__(self, database: Database, secret: str, clock: Clock, hasher: PasswordHasher | None = None) -> None:
         self.database = database
         self.clock = clock
         self._serializer = URLSafeSerializer(secret, salt="recyclic.session")
-        self._hasher = PasswordHasher()
+        self._hasher = hasher or PasswordHasher()
         self._hashing = asyncio.Semaphore(2)  # each takes 64 MiB
         self._decoy: str | None = None
 
@@ -175,7 +175,7 @@ class Auth:
             return None
         async with self.database.unit_of_work(read_only=True) as uow:
             row = (await uow.session.execute(select(users).where(users.c.id == user_id))).first()
-        if row is None or not secrets.compare_digest(row.session_key, session_key):
+        if row is None or not secrets.compare_digest(row.session_key.encode(), session_key.encode()):
             return None
         return _user(row)
 

@@ -33,6 +33,11 @@ _CODES = {
     429: "too_many_requests",
     503: "unavailable",
 }
+_SAFE_DEFAULTS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+}
 log = structlog.get_logger(__name__)
 
 
@@ -146,7 +151,10 @@ class RequestContext:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                MutableHeaders(scope=message)[REQUEST_ID] = request_id
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID] = request_id
+                for name, value in _SAFE_DEFAULTS.items():
+                    headers.setdefault(name, value)
             await send(message)
 
         with caused_by(request_id, request_id), structlog.contextvars.bound_contextvars(request_id=request_id):

@@ -158,6 +158,14 @@ async def test_a_failure_in_the_middle_of_an_answer_cuts_it(client):
         await client.get(f"{TILL}/halfway")
 
 
+async def test_every_answer_has_the_safe_headers(client):
+    for path in ["/health/live", "/", f"{TILL}/fails", "/api/nowhere"]:
+        headers = (await client.get(path)).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["referrer-policy"] == "same-origin"
+
+
 class TestRequestId:
     async def test_each_answer_has_one(self, client):
         one, two = [await client.get("/health/live") for _ in range(2)]
