@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
     app.command("rule")(rule)
 
 
-def check(  # noqa: PLR0913 - each is an option of the command
+def check(
     modules: Annotated[list[str] | None, typer.Argument(help="Modules to check; by default every enabled one.")] = None,
     *,
     select: Annotated[list[str] | None, typer.Option(help="Check only these rules: RCY404, RCY4, or a,b.")] = None,

@@ -68,6 +68,9 @@ def _members(parts: Iterable[tuple[Any, Any]]) -> list[str]:
 
 def _in_category(code: Any, character: str) -> bool:
     name = str(code).rpartition("_")[2].lower()
-    kinds = {"digit": str.isdigit, "space": str.isspace, "word": lambda text: text.isalnum() or text == "_"}
-    belongs = kinds[name](character)
+    belongs = {
+        "digit": character.isdigit(),
+        "space": character.isspace(),
+        "word": character.isalnum() or character == "_",
+    }[name]
     return not belongs if "_NOT_" in str(code) else belongs

@@ -34,12 +34,16 @@ def payloads(
     examples = schema.pop("examples", None) or [{}]
     sampler = Sampler(schema, random)
     for _ in range(count):
-        yield _one(event, schema, sampler, {**random.choice(examples), **(given or {})}, bool(given))
+        yield _one(event, schema, sampler, {**random.choice(examples), **(given or {})}, given)
 
 
 def _one(
-    event: type[Event], schema: dict[str, Any], sampler: Sampler, fixed: Mapping[str, Any], asked: bool
-) -> dict[str, Any]:  # noqa: FBT001
+    event: type[Event],
+    schema: dict[str, Any],
+    sampler: Sampler,
+    fixed: Mapping[str, Any],
+    given: Mapping[str, Any] | None,
+) -> dict[str, Any]:
     reason = ""
     for _ in range(_TRIES):
         try:
@@ -50,5 +54,5 @@ def _one(
             reason = f"{'.'.join(map(str, first['loc'])) or 'the payload'}: {first['msg']}"
         except ValueError as error:
             reason = str(error)
-    remedy = "correct the payload that you gave" if asked else "give the event examples, see docs/simulate.md"
+    remedy = "correct the payload that you gave" if given else "give the event examples, see docs/simulate.md"
     raise PayloadError(Problem(f"no valid payload of {event.name} could be made ({reason})", event.__name__, remedy))

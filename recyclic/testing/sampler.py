@@ -21,7 +21,7 @@ _METHODS = ("cash", "card", "check")
 
 
 class Sampler:
-    """Draws values for schemas that share `root`'s definitions. Field names guide it: `total_cents` is a sum of money."""
+    """Draws values for schemas that share `root`'s definitions. Names guide it: `total_cents` is a sum of money."""
 
     def __init__(self, root: Schema, random: Random) -> None:
         self._root = root

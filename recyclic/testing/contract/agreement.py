@@ -20,8 +20,8 @@ _LENIENT = {
 """Sent type → wanted type that Pydantic turns it into without a loss."""
 
 _TEXT_TYPES = {
-    "date": {"date", "date-time"},
-    "date-time": {"date-time"},
+    "date": {"date"},
+    "date-time": {"date", "date-time"},
     "time": {"time"},
     "uuid": {"uuid"},
     "duration": {"duration"},
@@ -40,7 +40,7 @@ class _Kind:
 
 
 def disagreement(wanted: Schema | None, sent: Schema, root: Schema) -> str:
-    """Return what `sent` may be that `wanted` does not take, or "" where they agree. `root` holds `sent`'s definitions."""
+    """Return what `sent` may be and `wanted` does not take, or "". `root` holds the definitions of `sent`."""
     if wanted is None:
         return ""
     return _differ(wanted, wanted, sent, root, 0)

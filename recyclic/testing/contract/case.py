@@ -96,9 +96,7 @@ class Case:
 
     def problems_of(self, rule: str) -> list[Breach]:
         """Return the problems that the host itself names under `rule`."""
-        return [
-            Breach(each.what, place_of(each.where), each.remedy) for each in self.problems if each.rule == rule
-        ]
+        return [Breach(each.what, place_of(each.where), each.remedy) for each in self.problems if each.rule == rule]
 
     def take(self, fact: Fact) -> None:
         """Keep what the module's process reported."""

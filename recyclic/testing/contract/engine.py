@@ -33,7 +33,7 @@ OnProgress = Callable[[str, str], None]
 """Called with a phase and a module's id whenever one has ended."""
 
 
-def check(
+def check(  # noqa: PLR0913 - each is one thing that whoever checks may want to say
     config: Config,
     *,
     modules: Sequence[str] = (),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -156,7 +156,7 @@ class _Exercise:
 
 
 async def _hurry(clock: VirtualClock) -> None:
-    """Let time pass while the host stops: a Redis client may swallow a cancellation, and its task then waits once more."""
+    """Let time pass while the host stops, so that nothing waits for ever for a clock that stands still."""
     while True:
         await asyncio.sleep(_TICK)
         clock.advance(_LEAP)
@@ -173,7 +173,7 @@ class _Errors:
             cache_logger_on_first_use=False,
         )
 
-    def _note(self, _logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    def _note(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         if event.get("exc_info"):
             self.last = sys.exc_info()[1]
         return event
@@ -184,6 +184,8 @@ def _refusals(error: BaseException | None) -> list[Refusal]:
     found: list[Refusal] = []
     while error is not None:
         if isinstance(error, RecyclicError):
-            found += [Refusal(rule=each.rule, what=each.what, remedy=each.remedy) for each in error.problems if each.rule]
+            found += [
+                Refusal(rule=each.rule, what=each.what, remedy=each.remedy) for each in error.problems if each.rule
+            ]
         error = error.__cause__
     return list(dict.fromkeys(found))

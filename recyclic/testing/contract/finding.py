@@ -33,6 +33,9 @@ class Place(BaseModel):
         return ": ".join(part for part in (text, self.key) if part)
 
 
+NOWHERE = Place()
+
+
 def shown(file: str) -> str:
     """Return `file` as a reader wants it: relative to the current folder where it lies below it."""
     if not file or not os.path.isabs(file):  # noqa: PTH117 - a text from a report, and this runs for every finding
@@ -46,7 +49,7 @@ class Breach:
     """What a rule's check yields. `remedy` replaces the rule's own where a better one is known."""
 
     what: str
-    place: Place = Place()
+    place: Place = NOWHERE
     remedy: str = ""
 
 

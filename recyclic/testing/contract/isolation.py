@@ -1,4 +1,4 @@
-"""WarmParent: runs each module's job in a process of its own, so that nothing a module does can take the check with it."""
+"""WarmParent: runs each module's job in a process of its own, so that nothing it does can take the check with it."""
 
 from __future__ import annotations
 

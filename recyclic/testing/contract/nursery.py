@@ -1,7 +1,7 @@
 """The warm parent: a process of its own that has imported the host and starts one child for each job.
 
-It has one thread, no loop and no Redis, so a fork of it is sound. `python -m recyclic.testing.contract.nursery FD METHOD`
-reads pickled jobs on standard input and answers in JSON lines on FD.
+It has one thread, no loop and no Redis, so a fork of it is sound. `python -m recyclic.testing.contract.nursery FD HOW
+PATH` reads pickled jobs on standard input and answers in JSON lines on FD; PATH is `sys.path` as JSON.
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ class Nursery:
                 while waiting and len(self._running) < width:
                     self._start(*waiting.popleft())
                 now = time.monotonic()
-                first = min(min(child.killed_at, child.step_ends or child.killed_at) for child in self._running.values())
+                first = min(
+                    min(child.killed_at, child.step_ends or child.killed_at) for child in self._running.values()
+                )
                 for key, _ in self._selector.select(min(_LOOK, max(0.0, first - now))):
                     if key.data is None:
                         sys.exit(1)  # whoever asked is gone

@@ -1,4 +1,4 @@
-"""What a module's own process saw: plain data that crosses a pipe, so that judging it needs none of the module's code."""
+"""What a module's own process saw: plain data that crosses a pipe, so that judging it needs none of its code."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ class Recorder:
 def probed(cls: type[ModuleBase], recorder: Recorder) -> type[ModuleBase]:
     """Return a class that behaves as `cls` and tells `recorder` how each call went."""
 
-    class Probed(cls):  # type: ignore[valid-type, misc]  # noqa: D101 - stands in for the module's own class
+    class Probed(cls):  # type: ignore[valid-type, misc]
         def register_routes(self, app: FastAPI) -> None:
             before = {id(route) for route in app.router.routes}
             with recorder.step("register_routes"):
@@ -229,7 +229,7 @@ class Leftovers:
             self._tasks[task] = self._watch.own_place(sys._getframe(1))  # noqa: SLF001 - the caller's line
             return task
 
-        threading.Thread.start = noting_start  # type: ignore[method-assign]
+        threading.Thread.start = noting_start  # type: ignore[method-assign, assignment]
         loop.set_task_factory(noting_task)
         try:
             yield

@@ -64,11 +64,15 @@ def _walk(tree: ast.Module) -> Iterator[tuple[ast.AST, bool]]:
         node, optional = todo.pop()
         yield node, optional
         guarded: list[ast.stmt] = []
-        if isinstance(node, ast.If) and _names(node.test) & {"TYPE_CHECKING"}:
-            guarded = node.body
-        elif isinstance(node, ast.Try) and any(_catches_import_error(handler) for handler in node.handlers):
+        if isinstance(node, ast.If | ast.Try) and _guards(node):
             guarded = node.body
         todo += [(child, optional or child in guarded) for child in ast.iter_child_nodes(node)]
+
+
+def _guards(node: ast.If | ast.Try) -> bool:
+    if isinstance(node, ast.If):
+        return "TYPE_CHECKING" in _names(node.test)
+    return any(_catches_import_error(handler) for handler in node.handlers)
 
 
 def _catches_import_error(handler: ast.ExceptHandler) -> bool:

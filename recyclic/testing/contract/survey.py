@@ -53,7 +53,7 @@ def survey(source: ModuleSource, watch: Watch) -> Survey:
     cls = getattr(package, source.attribute, None)
     if flaw := _class_flaw(cls, source.attribute, package.__file__ or ""):
         return Survey(**facts, class_flaw=flaw)
-    assert isinstance(cls, type)
+    assert isinstance(cls, type) and issubclass(cls, ModuleBase)  # noqa: PT018 - one fact, for the type checker
     facts["method_flaws"] = tuple(_method_flaws(cls))
     facts["attribute_flaws"] = tuple(_attribute_flaws(cls))
     if not facts["method_flaws"]:
@@ -81,7 +81,7 @@ def import_package(source: ModuleSource) -> ModuleType:
 
 
 def failure_of(error: BaseException, watch: Watch) -> Failure:
-    """Describe `error` with the module's own lines only: what lies in libraries and in the host is no reader's business."""
+    """Describe `error` with the module's own lines only: those of libraries and of the host help nobody."""
     lines: list[str] = []
     place = Place()
     if isinstance(error, SyntaxError) and error.filename:

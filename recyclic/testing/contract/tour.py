@@ -87,7 +87,9 @@ class Tour:
                 if method in _METHODS and (path + "/").startswith(prefix):
                     documented.add((method.upper(), path))
                     shared = methods.get("parameters", [])
-                    yield Operation(method.upper(), path, {**details, "parameters": [*shared, *details.get("parameters", [])]})
+                    yield Operation(
+                        method.upper(), path, {**details, "parameters": [*shared, *details.get("parameters", [])]}
+                    )
         for route in routes:
             for method in route.methods:
                 plain = route.path.replace(":path}", "}")

@@ -66,7 +66,7 @@ class Watch:
             self._heed("_thread.start_new_thread", ())  # Python 3.11 has no audit event for it
             start(thread)
 
-        threading.Thread.start = heard_start  # type: ignore[method-assign]
+        threading.Thread.start = heard_start  # type: ignore[method-assign, assignment]
         self._heeding = True
         try:
             yield
@@ -148,7 +148,7 @@ def _is_loopback(address: Any) -> bool:
 
 
 def _is_plumbing(file: str) -> bool:
-    if file.startswith(("<frozen", "<string>")) or file.startswith(_KIT):
+    if file.startswith(("<frozen", "<string>", _KIT)):
         return True
     path = os.path.realpath(file)
     return path.startswith(_STDLIB) and not any(part in path for part in _INSTALLED)

@@ -45,7 +45,9 @@ def write_module(tmp_path):
         (home / "__init__.py").write_text(code, encoding="utf-8")
         ids = sorted(path.name for path in (tmp_path / "modules").iterdir())
         enabled = ", ".join(f'"{name}"' for name in ids)
-        (tmp_path / "config.toml").write_text(f'[modules]\nenabled = [{enabled}]\npath = ["modules"]\n', encoding="utf-8")
+        (tmp_path / "config.toml").write_text(
+            f'[modules]\nenabled = [{enabled}]\npath = ["modules"]\n', encoding="utf-8"
+        )
         return tmp_path
 
     return write

@@ -57,6 +57,6 @@ def print_matrix(found):
     ids = sorted(RULES)
     width = max(map(len, found))
     for digit in range(3, 6):
-        print(" " * width, "".join(rule[digit] for rule in ids))
+        print(" " * width, "".join(rule[digit] for rule in ids))  # noqa: T201 - the matrix
     for name, rules in found.items():
-        print(name.ljust(width), "".join("█" if rule in rules else "·" for rule in ids))
+        print(name.ljust(width), "".join("█" if rule in rules else "·" for rule in ids))  # noqa: T201 - as above

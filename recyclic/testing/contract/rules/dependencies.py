@@ -59,8 +59,8 @@ for _id, _name, _why, _remedy in (
 @rule(
     "RCY205",
     "another module's code is imported",
-    why="Modules talk by events and HTTP. An import ties two modules together that must start, test and be replaced alone.",
-    remedy="Name the payload's fields in the handler's signature instead of importing the event, or call the other's API.",
+    why="Modules talk by events and HTTP. An import ties together what must start, be tested and be replaced alone.",
+    remedy="Name the payload's fields in the handler's signature instead of importing the event, or call its API.",
     needs=Evidence.SURVEY,
 )
 def no_other_module_is_imported(case: Case) -> Iterator[Breach]:

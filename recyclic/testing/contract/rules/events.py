@@ -63,7 +63,9 @@ def consumes_are_declared(case: Case) -> Iterator[Breach]:
     if signals is None or signals.failure:
         return
     for name in sorted(handled.keys() - declared):
-        yield Breach(f"{handled[name].handler} handles {name}, which the manifest does not declare", handled[name].place)
+        yield Breach(
+            f"{handled[name].handler} handles {name}, which the manifest does not declare", handled[name].place
+        )
     for name in sorted(declared - handled.keys()):
         what = f"the manifest declares {name}, which register_signals does not subscribe to"
         yield Breach(what, Place(file=str(case.manifest.path), key="[events] consumes"))
@@ -135,7 +137,7 @@ def somebody_publishes(case: Case) -> Iterator[Breach]:
     "RCY606",
     "a handler rejects what its producer may send",
     why="The producer keeps its schema and the event is lost to this module all the same.",
-    remedy="Take every value that the producer's schema allows, or let the producer narrow its schema or give examples.",
+    remedy="Take every value that the producer's schema allows, or let the producer narrow it or give examples.",
     needs=Evidence.EXERCISE,
 )
 def handlers_take_what_is_sent(case: Case) -> Iterator[Breach]:

@@ -134,7 +134,9 @@ def components_are_lazy(case: Case) -> Iterator[Breach]:
 
 def _static_imports(root: Path, name: str) -> Iterator[tuple[Path, int]]:
     """Yield where a file imports `…/slots/<name>` by a plain import."""
-    pattern = re.compile(rf"""^\s*(?:import|export)\b[^\n]*?['"][^'"\n]*slots/{re.escape(name)}(?:\.tsx)?['"]""", re.MULTILINE)
+    pattern = re.compile(
+        rf"""^\s*(?:import|export)\b[^\n]*?['"][^'"\n]*slots/{re.escape(name)}(?:\.tsx)?['"]""", re.MULTILINE
+    )
     for file in sorted([*root.rglob("*.ts"), *root.rglob("*.tsx")]):
         if ".test." in file.name:
             continue
