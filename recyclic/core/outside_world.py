@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
+from recyclic.core.module_import import import_class
 from recyclic.core.module_source import ModuleSource
 
 Double = Callable[[], AbstractAsyncContextManager[dict[str, Any]]]
@@ -29,8 +29,8 @@ async def outside_worlds(sources: Iterable[ModuleSource]) -> AsyncIterator[dict[
 
 
 def _double(source: ModuleSource) -> Double | None:
-    name = f"{source.package}.double"
-    if importlib.util.find_spec(name) is None:
+    if not (source.path / "double.py").is_file():
         return None
-    double: Double = importlib.import_module(name).outside_world
+    import_class(source)  # makes the package importable where it lies outside of the installation
+    double: Double = importlib.import_module(f"{source.package}.double").outside_world
     return double
