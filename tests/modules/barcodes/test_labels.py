@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import zlib
 
 import pytest
 
@@ -21,6 +23,13 @@ async def make(host, **more):
     return response.json()
 
 
+def printed(pdf: bytes) -> list[str]:
+    """Return the labels' texts in the order in which they are drawn."""
+    streams = re.findall(rb"stream\r?\n(.*?)\r?\nendstream", pdf, re.DOTALL)
+    drawn = b"".join(zlib.decompress(stream) for stream in streams if stream[:1] == b"x")
+    return [text.decode() for text in re.findall(rb"\((Chaise \d)\) Tj", drawn)]
+
+
 async def test_new_label_is_found_by_its_code(module_host):
     made = await make(module_host, category_name="Ameublement & Literie", weight_grams=14_250)
     assert made["code"] == "2000000000015"
@@ -28,6 +37,11 @@ async def test_new_label_is_found_by_its_code(module_host):
     scanned = await module_host.http.get(f"{LABELS}/2000000000015")
     assert scanned.status_code == 200
     assert scanned.json() == made
+
+
+@pytest.mark.settings(barcodes={"prefix": 27})
+async def test_the_shop_chooses_its_prefix(module_host):
+    assert (await make(module_host))["code"].startswith("27")
 
 
 async def test_codes_are_unique_when_many_are_made_at_once(module_host):
@@ -105,9 +119,9 @@ async def test_sheet_is_printed_in_the_order_asked_for(module_host):
     assert sheet.status_code == 200
     assert sheet.headers["content-type"] == "application/pdf"
     assert "etiquettes.pdf" in sheet.headers["content-disposition"]
-    assert sheet.content.startswith(b"%PDF-")
+    assert printed(sheet.content) == ["Chaise 1", "Chaise 0", "Chaise 1"]
     repeated = await module_host.http.get(f"{LABELS}/sheet.pdf", params={"ids": ids})
-    assert repeated.status_code == 200
+    assert printed(repeated.content) == ["Chaise 1", "Chaise 0", "Chaise 1"]
 
 
 @pytest.mark.parametrize(
