@@ -76,7 +76,8 @@ window.mount = async ({ slot, context = {}, locale = 'fr', preload = true }) => 
 };
 
 window.unmount = async () => {
-  root?.unmount();
+  if (!root) return;
+  root.unmount();
   root = null;
   await frame();
 };

@@ -36,7 +36,7 @@ export const en: typeof fr = {
     password: 'Password',
     submit: 'Sign in',
     working: 'Signing in…',
-    ended: 'Your session has ended. Sign in again: your work in progress is kept.',
+    ended: 'Your session has ended. Sign in again to go on where you were.',
     out: 'Sign out',
   },
   home: {

@@ -35,7 +35,7 @@ export const fr = {
     password: 'Mot de passe',
     submit: 'Se connecter',
     working: 'Connexion…',
-    ended: 'Votre session est terminée. Reconnectez-vous : votre travail en cours est gardé.',
+    ended: 'Votre session est terminée. Reconnectez-vous pour reprendre là où vous étiez.',
     out: 'Se déconnecter',
   },
   home: {

@@ -1,5 +1,5 @@
 /** Finds what is sold: by touching a category and then its kind, or by typing. */
-import { useRef, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { useFormat } from '@/core/i18n';
 import { plain } from '@/core/search';
 import { Button } from '@/core/ui/Button';
@@ -20,14 +20,24 @@ type Place = { at: 'roots' } | { at: 'root'; root: Category } | { at: 'entry'; c
 
 export function Picker({ categories, onAdd }: PickerProps) {
   const t = useT();
-  const [place, setPlace] = useState<Place>({ at: 'roots' });
+  const [place, go] = useState<Place>({ at: 'roots' });
   const [search, setSearch] = useState('');
   const top = useRef<HTMLDivElement>(null);
+  const moved = useRef(false);
   const tree = treeOf(categories);
+  useEffect(() => {
+    // The key that was pressed is gone: the focus goes where the next step begins, and opens no keyboard on a tablet.
+    if (!moved.current || place.at === 'entry') return;
+    const typing = place.at === 'roots' && window.matchMedia?.('(pointer: fine)').matches;
+    top.current?.querySelector<HTMLElement>(typing ? 'input' : 'h2')?.focus();
+  }, [place]);
+  function setPlace(next: Place): void {
+    moved.current = true;
+    go(next);
+  }
   function home(): void {
     setPlace({ at: 'roots' });
     setSearch('');
-    top.current?.focus({ preventScroll: true });
   }
   if (place.at === 'entry') {
     return (
@@ -48,7 +58,12 @@ export function Picker({ categories, onAdd }: PickerProps) {
         : { at: 'entry', category },
     );
   return (
-    <div ref={top} tabIndex={-1} className={css.picker}>
+    <div ref={top} className={css.picker}>
+      {place.at === 'roots' && (
+        <h2 tabIndex={-1} className="visually-hidden">
+          {t('sell.categories')}
+        </h2>
+      )}
       <TextField
         label={t('sell.find')}
         type="search"
@@ -163,11 +178,12 @@ interface KindsProps {
 
 function Kinds({ root, tree, onChoose, onBack }: KindsProps) {
   const t = useT();
-  const heading = useRef<HTMLHeadingElement>(null);
   return (
     <>
       <div className="row spread">
-        <h2 ref={heading}>{root.name}</h2>
+        <h2 tabIndex={-1} className={css.heading}>
+          {root.name}
+        </h2>
         <Button look="quiet" onClick={onBack}>
           ← {t('sell.all')}
         </Button>
