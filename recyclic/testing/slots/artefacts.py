@@ -24,9 +24,14 @@ def folder_for(root: Path, node_id: str) -> Path:
     return root / name
 
 
+def forget(folder: Path) -> None:
+    """Remove what is kept of an earlier run of the test."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def keep(ui: UiHost, folder: Path) -> list[str]:
     """Write everything into `folder`, emptied first; return what could not be had."""
-    shutil.rmtree(folder, ignore_errors=True)
+    forget(folder)
     folder.mkdir(parents=True)
     (folder / "timeline.txt").write_text(ui.host.timeline + "\n", "utf-8")
     return [

@@ -56,9 +56,12 @@ def ui_host(
     Markers and settings fixtures are those of `module_host`. For sync tests; its methods wait.
     """
     from recyclic.testing.boot import booted  # noqa: PLC0415 - kept out of the plugin's import
+    from recyclic.testing.slots.artefacts import folder_for, forget, keep_traces  # noqa: PLC0415 - as above
     from recyclic.testing.slots.render import ui_host_on  # noqa: PLC0415 - kept out of the plugin's import
 
     item, stage = request.node, recyclic_stage
+    folder = folder_for(request.config.rootpath / RESULTS, item.nodeid)
+    forget(folder)
     trace: str = request.config.getoption("--ui-trace")
     try:
         plan = plan_of(request, recyclic_backend)
@@ -75,9 +78,7 @@ def ui_host(
             yield ui
             del item.stash[_ui_key]
             if trace == "on" and not has_failed(item):
-                from recyclic.testing.slots.artefacts import folder_for, keep_traces  # noqa: PLC0415 - as above
-
-                keep_traces(ui, folder_for(request.config.rootpath / RESULTS, item.nodeid))
+                keep_traces(ui, folder)
     except (KitError, AssertionError) as error:
         pytest.fail(str(error), pytrace=False)
 

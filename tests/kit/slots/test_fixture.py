@@ -109,6 +109,14 @@ def test_failure_in_a_fixture_leaves_a_folder_too(run):
     result.stdout.fnmatch_lines(["kept in test-results/test_page.py-test_panel:"])
 
 
+def test_what_was_kept_of_an_earlier_run_is_gone_when_the_test_passes(run, pytester):
+    old = pytester.path / "test-results" / "test_page.py-test_fine" / "old.png"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    run("def test_fine(ui_host): ...").assert_outcomes(passed=1)
+    assert not old.exists()
+
+
 @pytest.mark.parametrize(
     ("option", "passing", "failing"),
     [("on", ["trace.zip"], ["trace.zip"]), ("off", [], [])],
