@@ -120,6 +120,32 @@ async def test_what_is_emitted_after_the_response_belongs_to_the_act(host):
     trace.emitted("entry_written", amount_cents=1).once()
 
 
+async def test_a_request_that_is_still_in_flight_belongs_to_the_act(host):
+    async with host.act() as trace:
+        request = asyncio.create_task(host.http.post("/api/modules/till/later/a"))
+        while not host.door.in_flight:
+            await host.journal.next_change(host.journal.version, 1)
+    assert request.done()
+    trace.emitted("entry_written", amount_cents=1).once()
+    await request
+
+
+async def test_a_task_that_a_handler_left_behind_belongs_to_the_act(backend):
+    class HastyModule(BooksModule):
+        async def book(self, session_id: str, **data):
+            self.left = asyncio.create_task(self.later(session_id))
+
+        async def later(self, session_id):
+            await asyncio.sleep(0.3)  # real time, long after the ack
+            await super().book(session_id, 5)
+
+    allow = {"tasks": "this is what the test is about"}
+    async with boot_modules(modules=[TillModule, HastyModule], backend=backend, allow=allow) as host:
+        async with host.act() as trace:
+            await close(host)
+        trace.emitted("entry_written", amount_cents=5).once()
+
+
 async def test_retries_take_no_time_and_their_delays_are_known(host):
     before = host.clock.monotonic()
     started = asyncio.get_running_loop().time()
