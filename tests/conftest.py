@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import subprocess
 import tempfile
@@ -22,8 +23,6 @@ def _unprivileged_user() -> str | None:
     """PostgreSQL refuses to run as root: name somebody else there."""
     if os.geteuid() != 0:
         return None
-    import pwd
-
     known = {entry.pw_name for entry in pwd.getpwall()}
     return next((name for name in ("postgres", "nobody") if name in known), None)
 
@@ -62,8 +61,7 @@ def postgres_server() -> Iterator[str]:
 @pytest.fixture
 async def postgres_url(postgres_server: str, request: pytest.FixtureRequest) -> AsyncIterator[str]:
     """The URL of an empty database of the test's own."""
-    import asyncpg
-
+    asyncpg = pytest.importorskip("asyncpg", reason="asyncpg is not installed: pip install 'recyclic[postgres]'")
     name = f"t{abs(hash(request.node.nodeid)):x}"
     connection = await asyncpg.connect(host=postgres_server, user="postgres", database="postgres")
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -128,8 +129,6 @@ def write_module(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture(autouse=True)
 def clean_imports(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Forget what a test imported, and where from."""
-    import sys
-
     monkeypatch.setattr(sys, "path", sys.path.copy())
     before = set(sys.modules)
     yield

@@ -1,4 +1,4 @@
-"""The commands, run as a user runs them: `users`, `db` and `modules` in this process, `serve` and `worker` as real ones."""
+"""The commands, as a user runs them: `users`, `db` and `modules` in this process, `serve` and `worker` as real ones."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_module) -> Path:
     return tmp_path
 
 
-def run(*arguments: str, input: str | None = None) -> str:
-    result = CliRunner().invoke(build(), arguments, input=input, catch_exceptions=False)
+def run(*arguments: str, typed: str | None = None) -> str:
+    result = CliRunner().invoke(build(), arguments, input=typed, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
 
 
-def error_of(*arguments: str, input: str | None = None) -> str:
+def error_of(*arguments: str, typed: str | None = None) -> str:
     """Run `recyclic` through its entry point; return what it says on standard error, without a traceback."""
     command = [sys.executable, "-c", "from recyclic.cli import main; main()", *arguments]
-    done = subprocess.run(command, input=input, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, input=typed, capture_output=True, text=True, check=False)
     assert done.returncode == 2, done
     assert "Traceback" not in done.stderr
     return done.stderr
@@ -55,7 +55,7 @@ def error_of(*arguments: str, input: str | None = None) -> str:
 class TestUsers:
     def test_add_list_remove(self):
         said = run(
-            "users", "add", "Ana", "-p", "caisse=write", "-p", "users=read", "--password-stdin", input="a long one\n"
+            "users", "add", "Ana", "-p", "caisse=write", "-p", "users=read", "--password-stdin", typed="a long one\n"
         )
         assert said == "Added Ana.\n"
         assert json.loads(run("users", "list", "--json")) == [
@@ -67,7 +67,7 @@ class TestUsers:
         assert "recyclic users add NAME --admin" in run("users", "list")
 
     def test_a_password_is_made_and_shown_once_where_nobody_can_be_asked(self):
-        said = run("users", "add", "Ana", "--admin", input="")
+        said = run("users", "add", "Ana", "--admin", typed="")
         password = said.splitlines()[0].removeprefix("Password (shown this once): ")
         assert len(password) >= 12
         assert json.loads(run("users", "list", "--json"))[0]["permissions"]["config"] == "admin"
@@ -75,7 +75,7 @@ class TestUsers:
     def test_a_password_can_be_changed(self):
         run("users", "add", "Ana", "--admin", "--generate")
         assert "Changed the password of Ana." in run(
-            "users", "password", "Ana", "--password-stdin", input="another one\n"
+            "users", "password", "Ana", "--password-stdin", typed="another one\n"
         )
 
     @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ class TestUsers:
         ],
     )
     def test_mistakes_are_told(self, arguments, text):
-        assert text in " ".join(error_of("users", *arguments, input="short\n").replace("│", " ").split())
+        assert text in " ".join(error_of("users", *arguments, typed="short\n").replace("│", " ").split())
 
     def test_the_same_name_twice_is_told(self):
         run("users", "add", "Ana", "--admin", "--generate")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
 
@@ -170,7 +169,7 @@ class TestSecret:
         assert len(key) >= 32
         assert Config.build(data_dir=tmp_path / "data").secret() == key
         assert stat.S_IMODE((tmp_path / "data" / "secret-key").stat().st_mode) == 0o600
-        assert os.listdir(tmp_path / "data") == ["secret-key"]
+        assert [file.name for file in (tmp_path / "data").iterdir()] == ["secret-key"]
 
     def test_a_given_key_is_used_and_nothing_written(self, tmp_path):
         assert Config.build(data_dir=tmp_path / "data", secret_key="k" * 32).secret() == "k" * 32

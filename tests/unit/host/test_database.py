@@ -53,10 +53,13 @@ async def test_a_clean_end_commits(database):
 
 @pytest.mark.parametrize("error", [ValueError, asyncio.CancelledError])
 async def test_an_exception_rolls_back(database, error):
-    with pytest.raises(error):
+    async def fail() -> None:
         async with database.unit_of_work() as uow:
             await uow.session.execute(insert(parent).values(id=1))
             raise error
+
+    with pytest.raises(error):
+        await fail()
     assert await count(database) == 0
     async with database.unit_of_work() as uow:
         await uow.session.execute(insert(parent).values(id=2))
@@ -64,21 +67,29 @@ async def test_an_exception_rolls_back(database, error):
 
 async def test_what_follows_a_commit_runs_after_it_and_in_order(database):
     seen = []
-    async with database.unit_of_work() as uow:
-        uow.after_commit(lambda: seen.append(1))
-        uow.after_commit(lambda: 1 / 0)
-        uow.after_commit(lambda: seen.append(2))
-        await uow.session.execute(insert(parent).values(id=1))
-        assert seen == []
-        with structlog.testing.capture_logs() as logs:
-            pass
-    assert seen == [1, 2]
-    assert logs == []
-    with pytest.raises(ValueError, match="x"):
+    with structlog.testing.capture_logs() as logs:
         async with database.unit_of_work() as uow:
-            uow.after_commit(lambda: seen.append(3))
-            raise ValueError("x")
+            uow.after_commit(lambda: seen.append(1))
+            uow.after_commit(lambda: 1 / 0)
+            uow.after_commit(lambda: seen.append(2))
+            await uow.session.execute(insert(parent).values(id=1))
+            assert seen == []
     assert seen == [1, 2]
+    assert [log["event"] for log in logs] == ["what should follow a commit failed"]
+    assert await count(database) == 1
+
+
+async def test_what_follows_a_commit_does_not_follow_a_rollback(database):
+    seen = []
+
+    async def fail() -> None:
+        async with database.unit_of_work() as uow:
+            uow.after_commit(lambda: seen.append(1))
+            raise ValueError
+
+    with pytest.raises(ValueError, match=r"^$"):
+        await fail()
+    assert seen == []
 
 
 async def test_foreign_keys_are_held(database):

@@ -14,6 +14,8 @@ from fastapi import APIRouter, FastAPI, WebSocket
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from recyclic.core.auth import COOKIE
 from tests.unit.host.conftest import Quiet, manifest_of
@@ -259,16 +261,12 @@ async def test_the_method_of_the_request_line_counts(run_host):
 class TestWebsocket:
     @asynccontextmanager
     async def connect(self, port: int, **headers: str) -> AsyncIterator[Any]:
-        from websockets.asyncio.client import connect
-
         async with connect(
             f"ws://127.0.0.1:{port}/api/modules/till/ws", additional_headers=headers, proxy=None
         ) as socket:
             yield socket
 
     async def refused(self, port: int, **headers: str) -> int:
-        from websockets.exceptions import InvalidStatus
-
         with pytest.raises(InvalidStatus) as caught:
             async with self.connect(port, **headers):
                 pytest.fail("it must not open")

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 from fastapi import APIRouter, FastAPI
+from pydantic import BaseModel
 
 from recyclic import Event, create_app
 from recyclic.core import lifecycle
+from recyclic.core.manifest import EventsManifest
 from recyclic.core.module_base import ModuleBase
+from recyclic.core.module_loader import ModuleRegistry
 from recyclic.errors import LifecycleError
 from tests.unit.host.conftest import Quiet, manifest_of
 
@@ -173,8 +176,6 @@ async def test_an_app_can_run_twice_with_fresh_instances(config, recorder, calls
 
 
 async def test_settings_reach_startup_validated_and_wrong_ones_are_a_failure(run_host, config):
-    from pydantic import BaseModel
-
     seen = []
 
     class Settings(BaseModel):
@@ -245,8 +246,6 @@ async def test_the_bus_a_module_gets_knows_its_group_and_events(run_host):
         async def hear(self, what: str) -> None:
             heard.set()
 
-    from recyclic.core.manifest import EventsManifest
-
     listener = manifest_of("b", events=EventsManifest(consumes=("happened",), group="b_group"))
     async with run_host(("a", Emitter), ("b", Listener, listener)) as host:
         assert [item.group for item in host.app.state.broker.subscriptions] == ["b_group"]
@@ -261,8 +260,6 @@ async def test_without_consuming_nothing_is_handled(run_host):
 
 
 def test_create_app_opens_nothing(config, monkeypatch):
-    from recyclic.core.module_loader import ModuleRegistry
-
     app = create_app(config, registry=ModuleRegistry())
     assert not config.data_dir.exists()
     assert not hasattr(app.state, "database")

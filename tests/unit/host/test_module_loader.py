@@ -10,6 +10,7 @@ import pytest
 
 from recyclic.config import Config
 from recyclic.core.module_loader import ModuleRegistry, discover
+from recyclic.core.module_settings import module_settings
 from recyclic.errors import ModuleError
 from tests.unit.host.conftest import CODE, MANIFEST
 
@@ -279,8 +280,10 @@ class TestSettings:
         assert lines == [
             "configuration: [modules.rcy_a] trise: unknown key: did you mean tries?",
             "configuration: [modules.rcy_a] url: Field required: set it there or in RECYCLIC_MODULES__RCY_A__URL",
-            "configuration: [modules.rcy_a] tries: Input should be a valid integer, unable to parse string as an integer: "
-            "set it there or in RECYCLIC_MODULES__RCY_A__TRIES",
+            (
+                "configuration: [modules.rcy_a] tries: Input should be a valid integer, unable to parse string as an "
+                "integer: set it there or in RECYCLIC_MODULES__RCY_A__TRIES"
+            ),
         ]
 
     def test_a_table_without_settings_is_refused(self, told, write_module):
@@ -290,8 +293,6 @@ class TestSettings:
         ]
 
     def test_the_environment_may_give_text_and_json(self, write_module, tmp_path):
-        from recyclic.core.module_settings import module_settings
-
         write_module("rcy_a", code=self.CODE)
         (tmp_path / "config.toml").write_text('[modules]\nenabled = ["rcy_a"]\npath = ["modules"]\n')
         environ = {
