@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Broker", "BrokerSettings", "Delivery", "HandlerMiddleware"]
 
+DOUBTFUL = 1000
+"""Appends of unknown outcome that are remembered until a delivery settles the question."""
+
 
 class Broker:
     """One process's bus.
@@ -65,6 +68,7 @@ class Broker:
         self._consumer: Consumer | None = None
         self._standing: set[asyncio.Task[None]] = set()
         self._appending: dict[str, bool] = {}
+        self._doubtful: dict[str, bool] = {}
         self._lost_leases = 0
 
     def scoped(self, module_id: str, *, group: str | None = None, emits: Iterable[type[Event]] = ()) -> EventBus:
@@ -189,8 +193,8 @@ class Broker:
     async def crash(self) -> str | None:
         """Die as a killed process does, for tests: no ack, nothing handed back. Return the dead consumer's name."""
         consumer = self._consumer
-        for task in self._standing:
-            task.cancel()
+        if self.outbox is not None:
+            self.outbox.die()
         if consumer is not None:
             await consumer.crash()
             self._retire(consumer)
@@ -243,8 +247,11 @@ class Broker:
             raise BusError(
                 Problem(f"{envelope.event} could not be emitted: {error}", "redis", "emit it with bus.within(uow)")
             ) from error
+        except BaseException:
+            self._doubt(envelope.id)
+            raise
         finally:
-            del self._appending[envelope.id]
+            self._appending.pop(envelope.id, None)
         return envelope.id
 
     async def store(self, uow: UnitOfWork, envelope: Envelope) -> None:
@@ -258,6 +265,15 @@ class Broker:
         if self._appending.get(envelope.id) is False:
             self._appending[envelope.id] = True
             self.observers.emitted(envelope, entry_id)
+        elif self._doubtful and self._doubtful.pop(envelope.id, False):
+            self.observers.emitted(envelope, entry_id)
+
+    def _doubt(self, event_id: str) -> None:
+        """Remember an append that failed and may have happened: its first delivery tells, if it comes."""
+        if not self._appending[event_id]:
+            self._doubtful[event_id] = True
+        while len(self._doubtful) > DOUBTFUL:
+            del self._doubtful[next(iter(self._doubtful))]
 
     def _apply_pauses(self) -> None:
         for lane in self._consumer.lanes if self._consumer else ():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 import structlog
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from recyclic.core.events.settings import BrokerSettings
 
 log = structlog.get_logger(__name__)
+
+_T = TypeVar("_T")
 
 metadata = MetaData()
 
@@ -87,6 +89,7 @@ class Outbox:
         self._blocked: set[str] = set()
         self._damaged: set[int] = set()
         self._wake = asyncio.Event()
+        self._dead = False
 
     async def store(self, uow: UnitOfWork, envelope: Envelope) -> None:
         """Insert the event into the unit's transaction; the relay wakes at its commit."""
@@ -114,14 +117,14 @@ class Outbox:
 
     async def run(self) -> None:
         """Relay until cancelled."""
-        failures = 0
+        failures, self._dead = 0, False
         next_prune = self._clock.monotonic()
         while True:
             self._wake.clear()
             try:
                 pause = await self.relay()
                 if self._clock.monotonic() >= next_prune:
-                    await self._prune()
+                    await _whole(self._prune())
                     next_prune = self._clock.monotonic() + 3600.0
                 failures = 0
             except Exception as error:  # noqa: BLE001 - this loop outlives whatever fails in it
@@ -139,25 +142,36 @@ class Outbox:
         """
         self._blocked.clear()
         failure: BusError | None = None
-        if not self._sent and not await self._unsent():
+        if not self._sent and not await _whole(self._unsent()):
             return self._settings.relay_poll
-        if not await self._acquire():
+        if not await _whole(self._acquire()):
             return STAND_BY
         try:
-            await self._mark()
-            while rows := await self._unsent():
+            await self._finish(self._mark())
+            while rows := await _whole(self._unsent()):
                 try:
                     for seq, event, fields in rows:
                         if event not in self._blocked:
                             failure = await self._send(seq, event, fields) or failure
                 finally:
-                    await self._mark()
-                await self._acquire()
+                    await self._finish(self._mark())
+                await _whole(self._acquire())
         finally:
-            await self._release()
+            await self._finish(self._release())
         if failure is not None:
             raise failure
         return self._settings.relay_poll
+
+    def die(self) -> None:
+        """Leave everything as a killed process would: nothing is marked as sent, and the lease runs out by itself."""
+        self._dead = True
+
+    async def _finish(self, unit: Coroutine[Any, Any, None]) -> None:
+        """Write down what was done, even while being cancelled; the dead write nothing."""
+        if self._dead:
+            unit.close()
+        else:
+            await _whole(unit)
 
     async def _send(self, seq: int, event: str, stored: str) -> BusError | None:
         """Append one row. One that cannot be sent holds back its event's later ones, and no other event."""
@@ -227,3 +241,19 @@ class Outbox:
         async with self._database.unit_of_work() as uow:
             old = host_outbox.c.sent_at < self._clock.now() - self._settings.outbox_keep
             await uow.session.execute(delete(host_outbox).where(old))
+
+
+async def _whole(unit: Coroutine[Any, Any, _T]) -> _T:
+    """Run a unit of work to its end even if we are cancelled: a connection must not be dropped in the middle."""
+    task = asyncio.create_task(unit, name="recyclic-bus-relay-unit")
+    interrupted: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            interrupted = error
+    if interrupted is not None:
+        if not task.cancelled():
+            task.exception()
+        raise interrupted
+    return task.result()

@@ -103,8 +103,11 @@ class Streams(Protocol):
         """Delete a dead letter; return whether there was one."""
         ...
 
-    async def trim(self, event: str, maxlen: int) -> int:
-        """Trim the stream towards `maxlen`, never beyond what some group has not acked; return how many went."""
+    async def trim(self, event: str, maxlen: int, *, exact: bool = False) -> int:
+        """Trim the stream towards `maxlen`, never beyond what some group has not acked; return how many went.
+
+        Whole nodes of the stream go, about a hundred entries each, unless `exact`.
+        """
         ...
 
     async def length(self, event: str) -> int:

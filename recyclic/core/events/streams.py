@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from redis.asyncio import ConnectionPool, Redis
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from recyclic.core.events import replies, scripts
 from recyclic.core.events.bell import Bell
@@ -246,14 +246,18 @@ class RedisStreams:
     async def events(self) -> list[StreamState]:
         """See Streams."""
         async with replies.speaking("list events"):
-            keys = sorted([key.decode() async for key in self.client.scan_iter(_STREAM + "*", count=1000)])
+            names = {key.decode().removeprefix(_STREAM) async for key in self.client.scan_iter(_STREAM + "*", 1000)}
+            buried = [key.decode() async for key in self.client.scan_iter(f"dead:{{{_STREAM}*}}:*", 1000)]
+            owners = [key.removeprefix(f"dead:{{{_STREAM}").partition("}:") for key in buried]
             found = []
-            for key in keys:
-                groups = [group["name"].decode() for group in await self.client.xinfo_groups(key)]
-                event = key.removeprefix(_STREAM)
-                state = (await self.snapshot([(event, group) for group in groups])).groups
-                dead = {g: int(await self.client.xlen(_dead_key((event, g)))) for g in groups}
-                found.append(StreamState(event, int(await self.client.xlen(key)), state, dead))
+            for event in sorted(names | {owner for owner, _, _ in owners}):
+                known = replies.unless_missing(await self._try("XINFO GROUPS", _STREAM + event), list) or []
+                groups = {row["name"].decode() for row in known} | {
+                    group for owner, _, group in owners if owner == event
+                }
+                state = (await self.snapshot([(event, group) for group in sorted(groups)])).groups
+                dead = {group: int(await self._do("XLEN", _dead_key((event, group)))) for group in groups}
+                found.append(StreamState(event, int(await self._do("XLEN", _STREAM + event)), state, dead))
         return found
 
     async def dead_letters(self, pair: Pair, *, start: str = "-", limit: int = 100) -> list[DeadLetter]:
@@ -287,11 +291,13 @@ class RedisStreams:
         async with replies.speaking("drop a dead letter"):
             return bool(await self._do("XDEL", _dead_key(pair), letter_id))
 
-    async def trim(self, event: str, maxlen: int) -> int:
+    async def trim(self, event: str, maxlen: int, *, exact: bool = False) -> int:
         """See Streams."""
         trimmed = 0
         while True:
-            [reply] = await self._eval("trim", [(scripts.TRIM, (_STREAM + event,), (maxlen, 1000, "~"))])
+            [reply] = await self._eval(
+                "trim", [(scripts.TRIM, (_STREAM + event,), (maxlen, 1000, "=" if exact else "~"))]
+            )
             step = replies.unless_missing(reply, int) or 0
             trimmed += step
             if not step:
@@ -315,6 +321,12 @@ class RedisStreams:
 
     async def _do(self, *command: Any, by: Redis | None = None) -> Any:
         return await (by or self.client).execute_command(*command)  # type: ignore[no-untyped-call]
+
+    async def _try(self, *command: Any) -> Any:
+        try:
+            return await self._do(*command)
+        except ResponseError as error:
+            return error
 
     def _own_client(self) -> Redis:
         pool = self.client.connection_pool

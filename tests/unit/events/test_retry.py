@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import UTC, datetime
 
 import pytest
 
@@ -168,14 +169,10 @@ async def test_dropped_dead_letter_is_gone(bench) -> None:
 
 
 def envelope(**changes) -> dict:
-    fields = Envelope(id="1", event="sale_closed", source="till", time=bench_time(), data={"session_id": "a"}).encode()
+    fields = Envelope(
+        id="1", event="sale_closed", source="till", time=datetime(2025, 9, 17, tzinfo=UTC), data={"session_id": "a"}
+    ).encode()
     return {key: value for key, value in ({**fields, **changes}).items() if value is not None}
-
-
-def bench_time():
-    from datetime import UTC, datetime
-
-    return datetime(2025, 9, 17, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +226,7 @@ async def test_entry_whose_body_is_gone_is_dead_with_that_reason(bench) -> None:
     assert letter.fields == {}
 
 
-class Unspeakable(Exception):
+class UnspeakableError(Exception):
     """An error whose own text fails."""
 
     def __str__(self) -> str:
@@ -241,7 +238,7 @@ class Unspeakable(Exception):
     [
         SystemExit(1),
         asyncio.CancelledError(),
-        Unspeakable(),
+        UnspeakableError(),
         ExceptionGroup("several", [ValueError("x")]),
         ValueError("\ud800"),
     ],
