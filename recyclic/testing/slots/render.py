@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -121,7 +122,11 @@ class UiHost:
         async def show(page: Page) -> None:
             await _go(page, f"{self.url}/{'__slots__' if self.build else 'slots.html'}")
             await page.wait_for_function("() => !!window.mount")
-            await page.evaluate(_MOUNT, story)
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await page.evaluate(_MOUNT, story)
+            except TimeoutError:
+                raise TimeoutError(f"the gallery has not drawn {slot} in {PATIENCE:g} seconds") from None
 
         stance = Stance(f"{slot} ({locale})", locale, user, viewport, expect_errors)
         return self._present(MountedSlot, stance, faults, show)
