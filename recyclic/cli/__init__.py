@@ -10,7 +10,7 @@ from rich.console import Console
 
 from recyclic.errors import RecyclicError
 
-COMMANDS = ("serve", "worker", "modules", "users", "db", "check", "simulate", "events")
+COMMANDS = ("serve", "demo", "worker", "modules", "users", "db", "check", "simulate", "events")
 
 
 def build() -> typer.Typer:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from recyclic.testing import faults
     from recyclic.testing.boot import boot_modules
     from recyclic.testing.clock import VirtualClock
+    from recyclic.testing.contract.collect import contract_tests
     from recyclic.testing.doubles import Received, Spy
     from recyclic.testing.errors import KitError, SettleError, StrictError, TraceError
     from recyclic.testing.host import ModuleHost
@@ -30,6 +31,7 @@ __all__ = [
     "TraceError",
     "VirtualClock",
     "boot_modules",
+    "contract_tests",
     "faults",
 ]
 
@@ -47,6 +49,7 @@ _PLACES: Final = {
     "TraceError": "errors",
     "VirtualClock": "clock",
     "boot_modules": "boot",
+    "contract_tests": "contract.collect",
 }
 
 

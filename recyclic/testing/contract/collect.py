@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from recyclic.config import Config
-from recyclic.errors import RecyclicError
+from recyclic.errors import ConfigError, Problem, RecyclicError
 from recyclic.testing.contract.engine import check
 from recyclic.testing.contract.finding import Finding, Severity
 from recyclic.testing.contract.report import Report
@@ -29,20 +29,37 @@ class ContractWarning(UserWarning):
     """Issued by a contract test for a breach that is no error."""
 
 
-def contract_tests(module: str, *, config: Path | None = None) -> Callable[..., None]:
-    """Make a test with one case for each rule; `test_contract = …` in a test file puts it there.
+def contract_tests(*modules: str, config: Path | None = None) -> Callable[..., None]:
+    """Make a test with one case for each module and rule; `test_contract = …` in a test file puts it there.
 
-    The module is found as the host finds it: in the configuration that `config`, `RECYCLIC_CONFIG` or `config.toml`
-    names, or as an installed entry point. It need not be enabled.
+    A module is found as the host finds it: in the configuration that `config`, `RECYCLIC_CONFIG` or `config.toml`
+    names, or as an installed entry point; it need not be enabled. Without names, every enabled module is tested.
+
+    Raises:
+        ConfigError: no module is named and none is enabled: nothing would be checked.
     """
+    chosen = modules or _enabled(config)
+    cases = [
+        pytest.param(module, rule, id=rule.id if len(modules) == 1 else f"{module}-{rule.id}")
+        for module in chosen
+        for rule in all_rules()
+    ]
 
-    @pytest.mark.parametrize("rule", [pytest.param(each, id=each.id) for each in all_rules()])
-    def test_contract(rule: Rule, request: pytest.FixtureRequest) -> None:
+    @pytest.mark.parametrize(("module", "rule"), cases)
+    def test_contract(module: str, rule: Rule, request: pytest.FixtureRequest) -> None:
         """The module keeps this promise of the contract."""
         __tracebackhide__ = True
-        _judge(report_of(request.config, (module,), config), module, rule)
+        _judge(report_of(request.config, modules, config), module, rule)
 
     return test_contract
+
+
+def _enabled(file: Path | None = None) -> tuple[str, ...]:
+    loaded = Config.load(file)
+    if not loaded.modules.enabled:
+        where = f"{loaded.path or 'config.toml'}: [modules] enabled"
+        raise ConfigError(Problem("no module is enabled, so nothing would be checked", where, "enable one"))
+    return loaded.modules.enabled
 
 
 def report_of(config: pytest.Config, modules: tuple[str, ...] = (), file: Path | None = None) -> Report:
@@ -111,13 +128,9 @@ class ContractModule(pytest.Collector):
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
     """Add the contract of every enabled module; `-k` and `-m` see them like any test."""
     try:
-        loaded = Config.load()
+        enabled, path = _enabled(), Config.load().path or config.rootpath
     except RecyclicError as error:
         raise pytest.UsageError(f"--contracts: {error}") from None
-    if not loaded.modules.enabled:
-        where = loaded.path or "config.toml"
-        raise pytest.UsageError(f"--contracts: no module is enabled in {where}, so nothing would be checked")
-    path = loaded.path or config.rootpath
-    for module in loaded.modules.enabled:
+    for module in enabled:
         node = ContractModule.from_parent(session, name=module, path=path, nodeid=f"contracts::{module}")
         items.extend(node.collect())
