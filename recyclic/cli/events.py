@@ -115,9 +115,12 @@ def drop(
 @asynccontextmanager
 async def _streams(config: Path | None) -> AsyncIterator[RedisStreams]:
     from recyclic.core.events.streams import RedisStreams  # noqa: PLC0415 - keeps other commands fast
+    from recyclic.core.observability import configure_logging  # noqa: PLC0415 - keeps other commands fast
     from recyclic.core.redis import open_redis  # noqa: PLC0415 - keeps other commands fast
 
-    server = await open_redis(load_config(config))
+    loaded = load_config(config)
+    configure_logging(loaded.log)
+    server = await open_redis(loaded)
     streams = RedisStreams(server.client)
     try:
         yield streams

@@ -116,7 +116,7 @@ def spawn_server(directory: Path, *, persistent: bool, binary: Path | None = Non
         if not persistent:
             process.kill()
             process.wait()
-        tail = logfile.read_text(errors="replace")[-1000:].strip()
+        tail = " / ".join(logfile.read_text(errors="replace").splitlines()[-2:])
         remedy = "look at its log; a folder written by a newer server needs that server"
         raise BusError(Problem(f"{chosen.name} did not start: {tail}", str(logfile), remedy))
     pid = int(pid_file.read_text()) if persistent else process.pid
@@ -175,7 +175,7 @@ def _lives(pid_file: Path) -> bool:
     """Return whether the process runs; one whose pid is not written yet may still come."""
     try:
         os.kill(int(pid_file.read_text()), 0)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return True
     except (ProcessLookupError, ValueError):
         return False
