@@ -64,7 +64,7 @@ class EventMeta:
 class Envelope:
     """One event on the wire: CloudEvents 1.0 attributes as plain fields, always in the same order, and JSON `data`.
 
-    Source: CloudEvents 1.0, binary mode; see `docs/wire-format.md`.
+    Source: CloudEvents 1.0, binary mode; see `docs/events.md`.
     """
 
     id: str

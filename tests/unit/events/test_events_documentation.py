@@ -1,0 +1,47 @@
+"""docs/events.md names tests; each of them exists."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import re
+from pathlib import Path
+
+from recyclic.config import BusConfig
+from recyclic.core.events.settings import BrokerSettings
+
+HERE = Path(__file__).parent
+TEXT = (HERE.parents[2] / "docs" / "events.md").read_text(encoding="utf-8")
+
+
+def existing() -> set[str]:
+    found = set()
+    for path in HERE.glob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+                found.add(node.name)
+    return found
+
+
+def test_every_test_that_the_promises_name_exists() -> None:
+    """A promise whose test was renamed or removed is a promise no more."""
+    named = set(re.findall(r"`(test_\w+)`", TEXT))
+    assert len(named) > 30
+    assert named - existing() == set()
+
+
+def test_every_promise_names_a_test() -> None:
+    """In the sections that promise; the others describe."""
+    promises = TEXT.partition("## What `emit` promises")[2].partition("## What a handler must do")[0]
+    for item in re.split(r"\n- ", promises)[1:]:
+        assert "test" in item or "No order" in item, item
+    rows = [line for line in TEXT.splitlines() if line.startswith("| ")][1:]
+    assert all("`test_" in row for row in rows)
+
+
+def test_every_setting_of_the_bus_is_documented() -> None:
+    """And is one of the broker's."""
+    line = next(line for line in TEXT.splitlines() if "`[bus]`" in line)
+    for name in BusConfig.model_fields:
+        assert f"`{name}`" in line
+        assert name in {field.name for field in dataclasses.fields(BrokerSettings)}
