@@ -19,8 +19,8 @@ function slotOf(fills: Record<string, Fill | Promise<never>>): Chunks {
 }
 
 /** Draw the slot `sale_details` filled by these, in place of what the build holds. */
-function drawSlot(fills: Record<string, Fill | Promise<never>>, named = Object.keys(fills)) {
-  const chunks = slotOf(fills);
+function drawSlot(fills: Record<string, Fill | Promise<never>> | Chunks, named = Object.keys(fills)) {
+  const chunks = fills instanceof Chunks ? fills : slotOf(fills);
   vi.spyOn(ModuleRegistry, 'component').mockImplementation((module, name) =>
     chunks.component(`${module}/${name}`),
   );
@@ -85,12 +85,21 @@ describe('ModuleSlot', () => {
     expect(stateOf('a/Moody')).toBe('ready');
   });
 
-  it('says that a chunk did not arrive', async () => {
-    const lost = Promise.reject(new TypeError('Failed to fetch'));
-    lost.catch(() => {});
-    drawSlot({ 'a/Lost': lost });
+  it('says that a chunk did not arrive, and loads it on demand', async () => {
+    let calls = 0;
+    const chunks = new Chunks({
+      'a/Lost': async () => {
+        calls += 1;
+        if (calls === 1) throw new TypeError('Failed to fetch');
+        return { default: () => <p>found</p> };
+      },
+    });
+    drawSlot(chunks, ['a/Lost']);
     expect(await screen.findByRole('alert')).toHaveTextContent('n’a pas pu être chargé');
     expect(stateOf('a/Lost')).toBe('error');
+    await userEvent.click(screen.getByRole('button', { name: 'Réessayer' }));
+    expect(await screen.findByText('found')).toBeVisible();
+    expect(stateOf('a/Lost')).toBe('ready');
   });
 
   it('says which component this build does not know', async () => {

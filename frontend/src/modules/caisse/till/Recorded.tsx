@@ -6,13 +6,24 @@ import type { Ticket } from '../api';
 import { useT } from '../messages';
 import css from './Payment.module.css';
 
-export function Recorded({ ticket, onClose }: { ticket: Ticket; onClose: () => void }) {
+interface RecordedProps {
+  ticket: Ticket;
+  onClose: () => void;
+  returnFocus: () => void;
+}
+
+export function Recorded({ ticket, onClose, returnFocus }: RecordedProps) {
   const t = useT();
   const format = useFormat();
   const cash = ticket.payments.find(({ method }) => method === 'cash');
   const change = cash?.tendered_cents ? cash.tendered_cents - cash.amount_cents : 0;
   return (
-    <Dialog open onClose={onClose} title={t('recorded.title', { number: ticket.number })}>
+    <Dialog
+      open
+      onClose={onClose}
+      returnFocus={returnFocus}
+      title={t('recorded.title', { number: ticket.number })}
+    >
       <div className={css.done} role="status">
         <span className={css.check} aria-hidden="true">
           ✓

@@ -1,6 +1,6 @@
 /** Selling: categories at the left, the basket at the right, payment on top. */
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useCallback, useEffect, useState } from 'react';
+import { useCallback, useEffect, useRef, useState } from 'react';
 import { useFormat } from '@/core/i18n';
 import { ModuleSlot } from '@/core/ModuleSlot';
 import { Button, ButtonLink } from '@/core/ui/Button';
@@ -44,6 +44,12 @@ export function Sell({ register, session, onChange }: SellProps) {
     [change, format, t],
   );
   useScannedItems(add);
+  const left = useRef<HTMLDivElement>(null);
+  // With a keyboard the next sale begins in the first field, where a scanner writes too; a tablet would open its own.
+  const nextSale = (): void => {
+    const typing = window.matchMedia?.('(pointer: fine)').matches;
+    left.current?.querySelector<HTMLElement>(typing ? 'input' : 'h2')?.focus();
+  };
   const total = totalOf(basket.lines);
   return (
     <Page
@@ -61,7 +67,7 @@ export function Sell({ register, session, onChange }: SellProps) {
       }
     >
       <div className={css.till}>
-        <div className={css.left}>
+        <div ref={left} className={css.left}>
           <div className={css.slot}>
             <ModuleSlot name="sale_item_entry" context={{ session_id: session.id }} />
           </div>
@@ -105,7 +111,7 @@ export function Sell({ register, session, onChange }: SellProps) {
           }}
         />
       )}
-      {recorded && <Recorded ticket={recorded} onClose={() => setRecorded(null)} />}
+      {recorded && <Recorded ticket={recorded} onClose={() => setRecorded(null)} returnFocus={nextSale} />}
     </Page>
   );
 }

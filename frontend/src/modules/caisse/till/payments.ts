@@ -43,7 +43,7 @@ export function settle(due: number, parts: readonly Part[], tenderedText: string
     tendered,
     change: tendered !== null && !tooShort ? tendered - cash : 0,
     tooShort,
-    valid: rest >= 0 && allPaid && readable && !tooShort,
+    valid: allPaid && readable && !tooShort,
   };
 }
 
