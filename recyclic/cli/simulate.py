@@ -156,7 +156,9 @@ def _print_summary(outcome: Outcome, console: Console) -> None:
 
     ways: list[Reach] = [reach for reach in outcome.reaches.values() if outcome.emitted.get(reach.event)]
     table = Table("event", "emitted", "module", "consumed", "retried", "dead", "latency", box=box.SIMPLE_HEAD)
-    table.columns[0].no_wrap = table.columns[-1].no_wrap = True
+    table.padding = (0, 1)
+    for column in table.columns:
+        column.no_wrap = True
     table.caption = "latency from emission to handled: p50/p95/p99 in ms"
     for event, ids in outcome.emitted.items():
         mine = [reach for reach in ways if reach.event == event]

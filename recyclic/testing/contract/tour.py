@@ -73,7 +73,8 @@ class Tour:
             for who in ("anonymous", "too little", "enough"):
                 for operation in operations:
                     for _ in range(ROUNDS if who == "enough" else 1):
-                        await self._ask(client, operation, who, cookies)
+                        if not await self._ask(client, operation, who, cookies):
+                            break  # it does not answer; once is enough
 
     def _operations(self, routes: Iterable[Route]) -> Iterator[Operation]:
         try:
@@ -114,7 +115,8 @@ class Tour:
 
     async def _ask(
         self, client: httpx.AsyncClient, operation: Operation, who: Who, cookies: Mapping[tuple[Who, bool], str]
-    ) -> None:
+    ) -> int:
+        """Ask once, tell, and return the status; 0 where there was none."""
         self._steps.enter(f"{operation.method} {operation.path}")
         request = self._request(client, operation)
         if cookie := cookies.get((who, operation.method in READING)):
@@ -140,6 +142,7 @@ class Tour:
                 denied=len(self._watch.denied) > denied,
             )
         )
+        return status
 
     def _request(self, client: httpx.AsyncClient, operation: Operation) -> httpx.Request:
         """Return a request whose input fits the route's documentation."""

@@ -25,7 +25,7 @@ def check_folder(warm_parent):
     def run(folder: Path, **options):
         frontend = folder / "frontend" if (folder / "frontend").is_dir() else None
         config = Config.load(folder / "config.toml", environ={})
-        return check(config, frontend=frontend, **{"limit": 3.0, "parent": warm_parent, **options})
+        return check(config, frontend=frontend, **{"limit": 5.0, "parent": warm_parent, **options})
 
     return run
 

@@ -21,7 +21,7 @@ AT_IMPORT = {
     "closes everything": ("import os\nos.closerange(0, 256)\nwhile True: pass\n", "RCY407", "died in import"),
     "asks to exit": ("import sys\nsys.exit(3)\n", "RCY301", "SystemExit: 3"),
     "leaves a daemon": (
-        "import os, time\nif os.fork() == 0:\n    time.sleep(60)\n    os._exit(0)\n" + HEALTHY,
+        HEALTHY + "import os, time\nif os.fork() == 0:\n    time.sleep(60)\n    os._exit(0)\n",
         "RCY409",
         "processes that it started",
     ),
@@ -32,7 +32,7 @@ AT_IMPORT = {
 def test_import_that_harms_its_process_is_reported_and_the_others_are_checked(write_module, check_folder, name):
     code, rule, text = AT_IMPORT[name]
     write_module(HEALTHY, module_id="ladder")
-    report = check_folder(write_module(code), limit=1.0)
+    report = check_folder(write_module(code), limit=5.0)
     found = [finding for finding in report.findings if finding.rule == rule]
     assert len(found) >= 1
     assert text in found[0].what
@@ -50,7 +50,7 @@ def test_module_that_prints_and_closes_its_streams_disturbs_nobody(write_module,
 
 
 def test_busy_step_is_told_with_the_line_it_is_stuck_in(check_folder):
-    report = check_folder(BROKEN / "RCY403_shutdown_keeps_the_loop_busy", limit=1.0, select=["RCY403"])
+    report = check_folder(BROKEN / "RCY403_shutdown_keeps_the_loop_busy", limit=5.0, select=["RCY403"])
     (finding,) = report.findings
     assert "hangs in shutdown" in finding.what
     assert Path(finding.place.file).read_text(encoding="utf-8").splitlines()[finding.place.line - 1].strip() in {

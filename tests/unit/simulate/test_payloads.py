@@ -93,7 +93,10 @@ def test_event_that_refuses_everything_says_what_to_do():
         list(payloads(ImpossibleStruck, Random(1), 1))
 
 
-@pytest.mark.parametrize("pattern", [r"^\d{4}-\d{2}$", r"^(cash|card)$", r"[^a-z]+", r"^\w+@\w+\.fr$", r"^a?b*c+.$"])
+PATTERNS = [r"^\d{4}-\d{2}$", r"^(cash|card)$", r"[^a-z]+", r"^\w+@\w+\.fr$", r"^a?b*c+.$", r"^[\D]{3}\S$"]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
 def test_text_matches_its_pattern(pattern):
     for seed in range(20):
         assert re.search(pattern, matching_text(pattern, Random(seed)))
