@@ -17,10 +17,10 @@ _SECONDS = 5000
 
 
 def folder_for(root: Path, node_id: str) -> Path:
-    """Return the folder of a test below `root`: its id with dashes, shortened where a file system would not take it."""
-    name = re.sub(r"[^\w.=-]+", "-", node_id).strip("-.")
-    if len(name) > _LONGEST_NAME:
-        name = f"{name[:_LONGEST_NAME]}-{zlib.crc32(node_id.encode()):08x}"
+    """Return the folder of a test in `root`: its id with dashes; where that is not all of the id, with its checksum."""
+    name = re.sub(r"[^\w.=-]+", "-", node_id, flags=re.ASCII).strip("-.") or "test"
+    if len(name) > _LONGEST_NAME or not node_id.isascii():
+        name = f"{name[:_LONGEST_NAME]}-{zlib.crc32(node_id.encode('utf-8', 'replace')):08x}"
     return root / name
 
 
@@ -72,4 +72,4 @@ async def _keep_page(opened: Opened, number: int, folder: Path) -> list[str]:
 
 
 def _stem(opened: Opened, number: int) -> str:
-    return f"{number}-" + re.sub(r"[^\w=-]+", "-", opened.stance.title).strip("-")[:60]
+    return f"{number}-" + re.sub(r"[^\w=-]+", "-", opened.stance.title, flags=re.ASCII).strip("-")[:60]

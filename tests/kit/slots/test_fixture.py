@@ -165,16 +165,6 @@ def test_module_that_there_is_not_is_said_without_a_traceback(run):
     result.stdout.fnmatch_lines(["there is no module 'caise' (did you mean 'caisse'?)*"])
 
 
-def test_names_that_no_file_system_takes_are_shortened(run, pytester):
-    result = run("""
-        @pytest.mark.parametrize("text", ["x" * 300, "../../a/b:c*?" + "é" * 300])
-        def test_one(ui_host, text):
-            raise RuntimeError
-    """)
-    result.assert_outcomes(failed=2)
-    assert len(list((pytester.path / "test-results").iterdir())) == 2
-
-
 @pytest.fixture
 def development_server():
     """Vite's own, as an author has it while writing a panel."""

@@ -60,6 +60,14 @@ def test_a_click_is_on_the_bus_when_the_act_ends(ui_host, paheko_server, sale):
 
 def test_an_act_waits_for_what_a_page_has_begun(ui_host, paheko_server, sale):
     slot = ui_host.render("sale_details", sale_id=sale.id)
+
+    async def hold(route) -> None:
+        """Let twenty frames pass before the host hears of it."""
+        for _ in range(20):
+            await route.request.frame.evaluate("() => new Promise(requestAnimationFrame)")
+        await route.continue_()
+
+    slot.do(lambda page: page.route("**/sync", hold))
     ask = f"void fetch('/api/modules/paheko/sessions/{sale.session_id}/sync', {{ method: 'POST' }})"
     with ui_host.act() as trace:
         slot.do(lambda page: page.evaluate(ask))
