@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 import structlog
 from fastapi import FastAPI, HTTPException
@@ -213,11 +214,19 @@ class TestDependency:
     async def test_the_commit_comes_before_the_answer(self, host):
         seen = []
 
-        async def watch(response) -> None:
-            seen.append(await self.names(host))
+        async def watched(scope, receive, send) -> None:
+            async def watch(message) -> None:
+                if message["type"] == "http.response.start":
+                    seen.append(await self.names(host))
+                await send(message)
 
-        host.http.event_hooks = {"response": [watch]}
-        assert (await host.http.post("/api/modules/till/users/ana")).status_code == 200
+            await host.app(scope, receive, watch)
+
+        transport = httpx.ASGITransport(watched)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://shop.test", cookies=host.http.cookies
+        ) as http:
+            assert (await http.post("/api/modules/till/users/ana")).status_code == 200
         assert seen == [["ana"]]
 
     async def test_a_route_that_fails_leaves_nothing(self, host):

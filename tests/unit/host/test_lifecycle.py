@@ -48,6 +48,9 @@ def recorder(calls):
 
             def register_signals(self, bus) -> None:
                 step("register_signals")
+                bus.on("happened", self.hear)
+
+            async def hear(self, what: str) -> None: ...
 
             def register_ui_extensions(self) -> dict[str, list[str]]:
                 step("register_ui_extensions")

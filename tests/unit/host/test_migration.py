@@ -183,6 +183,19 @@ async def test_many_migrators_at_once_do_it_once(url, till):
     assert sorted(each["till"].current for each in done) == ["", *["0001"] * 5]
 
 
+async def test_no_other_process_migrates_meanwhile(till, tmp_path):
+    url = f"sqlite+aiosqlite:///{tmp_path / 'db.sqlite3'}"
+    await Migrator(url).upgrade([till])
+    add(
+        till,
+        f"""import fcntl
+    with open({str(tmp_path / "db.sqlite3.migrating")!r}) as other:
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)""",
+    )
+    with pytest.raises(DatabaseError, match="temporarily unavailable"):
+        await Migrator(url).upgrade([till])
+
+
 @pytest.mark.slow
 async def test_many_processes_at_once_do_it_once(url, till):
     script = (
