@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -31,11 +32,13 @@ def modules(*, as_json: Annotated[bool, typer.Option("--json")] = False, config:
     if as_json:
         typer.echo(json.dumps({"modules": rows, "not_enabled": others}, ensure_ascii=False, indent=2))
         return
-    table = Table("id", "version", "permission", "emits", "consumes", "offers", "fills")
+    table = Table(padding=(0, 0, 0, 1))
+    for heading in ("id", "version", "permission", "emits", "consumes", "offers", "fills"):
+        table.add_column(heading, overflow="fold")
     for row in rows:
         lists = ("\n".join(row[key]) or "–" for key in ("emits", "consumes", "offers", "fills"))
         table.add_row(row["id"], row["version"], f"{row['section']}/{row['level']}", *lists)
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 160)  # a pipe has room
     console.print(table if rows else "No module is enabled: see [modules] enabled in config.toml.")
     if others:
         console.print(f"Not enabled: {', '.join(others)}", highlight=False)
