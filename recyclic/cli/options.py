@@ -36,13 +36,13 @@ def load_config(path: Path | None) -> Config:
 @asynccontextmanager
 async def open_auth(config: Config) -> AsyncIterator[Auth]:
     """Open the users of an installation; its host's own tables are migrated where that is allowed."""
+    from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError  # noqa: PLC0415
+
     from recyclic.core.auth import Auth  # noqa: PLC0415
     from recyclic.core.clock import SystemClock  # noqa: PLC0415
     from recyclic.core.database import Database  # noqa: PLC0415
     from recyclic.core.migration import locations  # noqa: PLC0415
     from recyclic.core.module_loader import ModuleRegistry  # noqa: PLC0415
-
-    from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError  # noqa: PLC0415
 
     database = Database(config.database_url)
     try:
