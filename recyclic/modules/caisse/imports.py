@@ -52,7 +52,6 @@ async def import_notebook(db: AsyncSession, till: Till, file: NotebookFile, oper
     Raises:
         ApiError: 409 `already_imported` with the import's id in the details.
     """
-    await _refuse_known(db, file.sha256)
     notebook = file.notebook
     imported = NotebookImport(
         filename=file.filename,
@@ -69,9 +68,12 @@ async def import_notebook(db: AsyncSession, till: Till, file: NotebookFile, oper
     try:
         async with db.begin_nested():
             db.add(imported)
-    except IntegrityError:  # the same file, sent twice in the same moment
-        await _refuse_known(db, file.sha256)
-        raise
+    except IntegrityError as error:
+        known = await db.scalar(select(NotebookImport.id).where(NotebookImport.sha256 == file.sha256))
+        if known is None:
+            raise
+        text = f"This file was imported before, as {known}; its held lines are decided there."
+        raise ApiError(409, "already_imported", text, details={"import_id": known}) from error
     elsewhere = await _known_lines(db, notebook.lines)
     booking = Booking(db, till, imported, operator)
     for line in notebook.lines:
@@ -144,13 +146,6 @@ async def close_import(uow: UnitOfWork, till: Till, import_id: str) -> NotebookI
         if session.status == "open":
             await close_session(uow, till, session.id, Count(counted_cash_cents=session.theoretical_cash_cents))
     return imported
-
-
-async def _refuse_known(db: AsyncSession, digest: str) -> None:
-    known = await db.scalar(select(NotebookImport.id).where(NotebookImport.sha256 == digest))
-    if known is not None:
-        text = f"This file was imported before, as {known}; its held lines are decided there."
-        raise ApiError(409, "already_imported", text, details={"import_id": known})
 
 
 async def _known_lines(db: AsyncSession, lines: tuple[NotebookLine, ...]) -> set[str]:

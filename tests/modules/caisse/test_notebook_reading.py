@@ -202,6 +202,11 @@ def test_columns_may_stand_in_any_order_and_spelling():
     assert (found.method, found.price_cents, found.weight_grams, found.category) == ("cash", 200, 500, "Livres")
 
 
+def test_of_two_columns_of_one_name_the_left_one_counts():
+    found = one("17/09/25,Vente,Livres,Livre,0.1,1.00,Espèces,vu,,Don,Chèque", f"{HEADER},,Type,Paiement")
+    assert (found.kind, found.method) == ("sale", "cash")
+
+
 def test_an_unmatched_quote_swallows_no_line():
     lines = [
         '17/09/25,Vente,Livres,"Livre,0.1,1.00,Espèces,',
