@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from recyclic.core.http import ApiError
 from recyclic.modules.caisse.amounts import AmountError, parse_cents
 from recyclic.modules.caisse.models import Category
 from recyclic.modules.caisse.sheet import Row, Sheet, read_sheet
@@ -67,7 +68,15 @@ async def import_categories(db: AsyncSession, content: bytes) -> list[CategoryLi
 
     Raises:
         SheetError: the file is not such a sheet.
+        ApiError: 409 `tree_changed`: somebody else added the same category in this moment; nothing was imported.
     """
+    try:
+        return await _import(db, content)
+    except IntegrityError as error:
+        raise ApiError(409, "tree_changed", "The tree changed in the same moment; send the sheet again.") from error
+
+
+async def _import(db: AsyncSession, content: bytes) -> list[CategoryLine]:
     sheet = read_sheet(content, COLUMNS, optional=("min_price", "max_price"))
     known = {(category.parent_id, category.name_key): category for category in await all_categories(db)}
     seen: set[tuple[str, str]] = set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -110,11 +111,9 @@ def build_app(database: Database, bus: KeptBus, clock: StillClock) -> tuple[Fast
     return app, module
 
 
-@pytest.fixture
-async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
-    url = f"sqlite+aiosqlite:///{tmp_path}/shop.sqlite3"
-    location = MigrationLocation("caisse", MIGRATIONS, Table.metadata)
-    await Migrator(url).upgrade([location])
+@asynccontextmanager
+async def open_shop(url: str) -> AsyncIterator[Shop]:
+    await Migrator(url).upgrade([MigrationLocation("caisse", MIGRATIONS, Table.metadata)])
     database, bus, clock = Database(url), KeptBus(), StillClock()
     app, module = build_app(database, bus, clock)
     await module.startup(app, {})
@@ -123,6 +122,26 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
         yield Shop(http, database, clock, bus)
     await module.shutdown()
     await database.close()
+
+
+@pytest.fixture
+async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
+    """A till over a SQLite file."""
+    async with open_shop(f"sqlite+aiosqlite:///{tmp_path}/shop.sqlite3") as opened:
+        yield opened
+
+
+@pytest.fixture
+async def postgres_shop(postgres_url: str) -> AsyncIterator[Shop]:
+    """A till over a private PostgreSQL."""
+    async with open_shop(postgres_url.replace("postgresql://", "postgresql+asyncpg://")) as opened:
+        yield opened
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def any_shop(request: pytest.FixtureRequest) -> Shop:
+    """A till over each of the two databases; for what a database promises."""
+    return request.getfixturevalue("shop" if request.param == "sqlite" else "postgres_shop")
 
 
 MIGRATIONS = Path(__file__).parents[3] / "recyclic" / "modules" / "caisse" / "migrations" / "versions"

@@ -28,8 +28,8 @@ def line_of(report, number):
     return line
 
 
-async def test_the_real_notebook_is_booked_by_day(shop, notebook):
-    report = await bring_in(shop, notebook)
+async def test_the_real_notebook_is_booked_by_day(any_shop, notebook):
+    report = await bring_in(any_shop, notebook)
     booked = [
         (session["business_date"], session["sales_cents"], session["donations_cents"], session["payments"])
         for session in report["sessions"]
@@ -45,8 +45,8 @@ async def test_the_real_notebook_is_booked_by_day(shop, notebook):
     assert {session["register"]["name"] for session in report["sessions"]} == {"Cahier"}
 
 
-async def test_the_report_accounts_for_every_line_and_cent(shop, notebook):
-    report = await bring_in(shop, notebook)
+async def test_the_report_accounts_for_every_line_and_cent(any_shop, notebook):
+    report = await bring_in(any_shop, notebook)
     assert (report["rows"], report["booked"], report["held"], report["discarded"]) == (57, 48, 9, 0)
     assert (report["total_cents"], report["notebook_total_cents"]) == (30370, 30370)
     assert (report["total_grams"], report["notebook_total_grams"]) == (138830, 138820)
@@ -55,8 +55,8 @@ async def test_the_report_accounts_for_every_line_and_cent(shop, notebook):
     held = [(line["line"], *line["reasons"]) for line in report["lines"] if line["status"] == "held"]
     undated = [(number, "date_missing") for number in (19, 20, 21, 22)]
     assert held == [*undated, *((number, "price_missing") for number in (29, 30, 31, 33, 40))]
-    assert await shop.get(f"/imports/{report['id']}") == report
-    [summary] = await shop.get("/imports")
+    assert await any_shop.get(f"/imports/{report['id']}") == report
+    [summary] = await any_shop.get("/imports")
     assert {**report, **summary} == report
 
 
@@ -99,13 +99,13 @@ async def test_the_notebooks_category_names_are_kept_as_roots(shop, notebook):
     }  # fmt: skip
 
 
-async def test_closing_the_import_publishes_each_day_once(shop, notebook):
-    report = await bring_in(shop, notebook)
-    closed = await shop.post(f"/imports/{report['id']}/close", status=200)
+async def test_closing_the_import_publishes_each_day_once(any_shop, notebook):
+    report = await bring_in(any_shop, notebook)
+    closed = await any_shop.post(f"/imports/{report['id']}/close", status=200)
     assert {session["status"] for session in closed["sessions"]} == {"closed"}
     published = [
         (event.business_date, event.sales_cents, event.donations_cents, event.counted_cash_cents, event.variance_cents)
-        for event in shop.bus.sent
+        for event in any_shop.bus.sent
     ]
     assert published == [
         (date(2025, 9, 17), 1800, 0, 1800, 0),
@@ -114,9 +114,9 @@ async def test_closing_the_import_publishes_each_day_once(shop, notebook):
         (date(2025, 9, 20), 1900, 0, 1900, 0),
         (date(2025, 9, 26), 20370, 2000, 22370, 0),
     ]
-    assert all(event.deferred and event.opening_float_cents == 0 for event in shop.bus.sent)
-    assert await shop.post(f"/imports/{report['id']}/close", status=200) == closed
-    assert len(shop.bus.sent) == 5
+    assert all(event.deferred and event.opening_float_cents == 0 for event in any_shop.bus.sent)
+    assert await any_shop.post(f"/imports/{report['id']}/close", status=200) == closed
+    assert len(any_shop.bus.sent) == 5
 
 
 async def test_the_live_till_goes_on_beside_a_notebook(shop, notebook):
@@ -151,11 +151,11 @@ async def test_the_same_file_is_imported_once(shop, notebook):
     assert len(await shop.tickets_in_database()) == 48
 
 
-async def test_of_five_copies_of_a_file_at_once_one_is_imported(shop, notebook):
+async def test_of_five_copies_of_a_file_at_once_one_is_imported(any_shop, notebook):
     path = "/api/modules/caisse/import?filename=a.csv"
-    answers = await asyncio.gather(*(shop.http.post(path, content=notebook) for _ in range(5)))
+    answers = await asyncio.gather(*(any_shop.http.post(path, content=notebook) for _ in range(5)))
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 4
-    assert len(await shop.tickets_in_database()) == 48
+    assert len(await any_shop.tickets_in_database()) == 48
 
 
 async def test_a_corrected_copy_of_a_file_books_nothing_twice(shop, sheet_of):
@@ -261,23 +261,23 @@ async def test_a_line_is_decided_once(shop, notebook):
     assert (await shop.refused(f"/imports/{report['id']}/lines/1", {"decision": "book"}))[:2] == (404, "line_unknown")
 
 
-async def test_ten_decisions_at_once_book_a_line_once(shop, notebook):
-    report = await bring_in(shop, notebook)
+async def test_ten_decisions_at_once_book_a_line_once(any_shop, notebook):
+    report = await bring_in(any_shop, notebook)
     path = f"/api/modules/caisse/imports/{report['id']}/lines/19"
     body = {"decision": "book", "date": "2025-09-20"}
-    answers = await asyncio.gather(*(shop.http.post(path, json=body) for _ in range(10)))
+    answers = await asyncio.gather(*(any_shop.http.post(path, json=body) for _ in range(10)))
     assert sorted(answer.status_code for answer in answers) == [200] + [409] * 9
-    assert len(await shop.tickets_in_database()) == 49
+    assert len(await any_shop.tickets_in_database()) == 49
 
 
-async def test_a_line_decided_after_the_close_opens_a_new_session_of_its_day(shop, notebook):
-    report = await bring_in(shop, notebook)
-    await shop.post(f"/imports/{report['id']}/close", status=200)
-    decided = await decide(shop, report, 19, date="2025-09-20")
+async def test_a_line_decided_after_the_close_opens_a_new_session_of_its_day(any_shop, notebook):
+    report = await bring_in(any_shop, notebook)
+    await any_shop.post(f"/imports/{report['id']}/close", status=200)
+    decided = await decide(any_shop, report, 19, date="2025-09-20")
     of_day = [session for session in decided["sessions"] if session["business_date"] == "2025-09-20"]
     assert [(session["status"], session["sales_cents"]) for session in of_day] == [("closed", 1900), ("open", 800)]
-    await shop.post(f"/imports/{report['id']}/close", status=200)
-    assert [event.sales_cents for event in shop.bus.sent[5:]] == [800]
+    await any_shop.post(f"/imports/{report['id']}/close", status=200)
+    assert [event.sales_cents for event in any_shop.bus.sent[5:]] == [800]
 
 
 async def test_with_everything_decided_the_days_make_the_notebooks_total(shop, notebook):

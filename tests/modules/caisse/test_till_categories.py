@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -24,10 +25,10 @@ async def tree(shop):
     }
 
 
-async def test_the_real_sheet_becomes_the_tree(shop):
-    report = await send(shop, SHEET)
+async def test_the_real_sheet_becomes_the_tree(any_shop):
+    report = await send(any_shop, SHEET)
     assert (report["rows"], report["created"], report["refused"]) == (65, 65, 0)
-    found = await tree(shop)
+    found = await tree(any_shop)
     assert len([name for name in found if name[0] is None]) == 14
     assert found["Ameublement & Literie", "Canapé"] == (3000, 8000)
     assert found["Bricolage & Outils", "Gants"] == (50, 200)
@@ -39,12 +40,20 @@ async def test_the_real_sheet_becomes_the_tree(shop):
     assert ("Luminaires & Décoration", "Boîte à couture") in found
 
 
-async def test_the_sheet_sent_again_changes_nothing(shop):
-    await send(shop, SHEET)
-    before = await shop.get("/categories")
-    report = await send(shop, SHEET.replace(b"\n", b"\r\n"))
+async def test_the_sheet_sent_again_changes_nothing(any_shop):
+    await send(any_shop, SHEET)
+    before = await any_shop.get("/categories")
+    report = await send(any_shop, SHEET.replace(b"\n", b"\r\n"))
     assert (report["created"], report["updated"], report["unchanged"], report["refused"]) == (0, 0, 65, 0)
-    assert await shop.get("/categories") == before
+    assert await any_shop.get("/categories") == before
+
+
+async def test_a_sheet_sent_five_times_at_once_makes_one_tree(any_shop):
+    path = "/api/modules/caisse/categories/import"
+    answers = await asyncio.gather(*(any_shop.http.post(path, content=SHEET) for _ in range(5)))
+    assert {answer.status_code for answer in answers} <= {200, 409}
+    assert 200 in {answer.status_code for answer in answers}
+    assert len(await any_shop.get("/categories")) == 65 + 14
 
 
 async def test_a_changed_price_updates_its_category_alone(shop):

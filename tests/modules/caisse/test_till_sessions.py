@@ -20,9 +20,9 @@ async def test_a_register_shows_the_session_it_is_open_in(shop):
 
 
 @pytest.mark.parametrize("name", ["Caisse 1", "caisse 1", "  CAISSE  1 "])
-async def test_two_registers_of_one_name_are_refused(shop, name):
-    await shop.post("/registers", {"name": "Caisse 1"})
-    assert (await shop.refused("/registers", {"name": name}))[:2] == (409, "register_exists")
+async def test_two_registers_of_one_name_are_refused(any_shop, name):
+    await any_shop.post("/registers", {"name": "Caisse 1"})
+    assert (await any_shop.refused("/registers", {"name": name}))[:2] == (409, "register_exists")
 
 
 async def test_an_open_register_cannot_be_opened_again(shop):
@@ -33,10 +33,10 @@ async def test_an_open_register_cannot_be_opened_again(shop):
     assert error["details"] == {"session_id": session["id"]}
 
 
-async def test_of_twenty_requests_at_once_one_opens_the_register(shop):
-    register = await shop.post("/registers", {"name": "Caisse 1"})
+async def test_of_twenty_requests_at_once_one_opens_the_register(any_shop):
+    register = await any_shop.post("/registers", {"name": "Caisse 1"})
     body = {"register_id": register["id"], "opening_float_cents": 0}
-    answers = await asyncio.gather(*(shop.http.post("/api/modules/caisse/sessions", json=body) for _ in range(20)))
+    answers = await asyncio.gather(*(any_shop.http.post("/api/modules/caisse/sessions", json=body) for _ in range(20)))
     opened = [answer.json()["id"] for answer in answers if answer.status_code == 201]
     refused = [answer.json()["error"] for answer in answers if answer.status_code == 409]
     assert len(opened) == 1
@@ -166,11 +166,11 @@ async def test_a_variance_above_five_cents_needs_a_comment(shop, off, needs_comm
     assert (await shop.post(path, {**body, "variance_comment": "erreur de rendu"}, status=200))["status"] == "closed"
 
 
-async def test_a_closed_session_takes_no_ticket_no_refund_and_no_second_close(shop):
-    session = await shop.open()
-    ticket = await shop.sell(session, 100)
-    await shop.post(f"/sessions/{session['id']}/close", {"counted_cash_cents": 100}, status=200)
-    before = await shop.get(f"/sessions/{session['id']}")
+async def test_a_closed_session_takes_no_ticket_no_refund_and_no_second_close(any_shop):
+    session = await any_shop.open()
+    ticket = await any_shop.sell(session, 100)
+    await any_shop.post(f"/sessions/{session['id']}/close", {"counted_cash_cents": 100}, status=200)
+    before = await any_shop.get(f"/sessions/{session['id']}")
     sale = {
         "lines": [{"label": "Livre", "unit_price_cents": 100}],
         "payments": [{"method": "cash", "amount_cents": 100}],
@@ -182,17 +182,17 @@ async def test_a_closed_session_takes_no_ticket_no_refund_and_no_second_close(sh
         (f"/tickets/{ticket['id']}/refund", back),
         (f"/sessions/{session['id']}/close", {"counted_cash_cents": 0}),
     ):
-        assert (await shop.refused(path, body))[:2] == (409, "session_closed")
-    assert await shop.get(f"/sessions/{session['id']}") == before
-    assert len(shop.bus.sent) == 1
+        assert (await any_shop.refused(path, body))[:2] == (409, "session_closed")
+    assert await any_shop.get(f"/sessions/{session['id']}") == before
+    assert len(any_shop.bus.sent) == 1
 
 
-async def test_of_ten_closes_at_once_one_closes_and_one_event_goes_out(shop):
-    session = await shop.open()
+async def test_of_ten_closes_at_once_one_closes_and_one_event_goes_out(any_shop):
+    session = await any_shop.open()
     path = f"/api/modules/caisse/sessions/{session['id']}/close"
-    answers = await asyncio.gather(*(shop.http.post(path, json={"counted_cash_cents": 0}) for _ in range(10)))
+    answers = await asyncio.gather(*(any_shop.http.post(path, json={"counted_cash_cents": 0}) for _ in range(10)))
     assert sorted(answer.status_code for answer in answers) == [200] + [409] * 9
-    assert len(shop.bus.sent) == 1
+    assert len(any_shop.bus.sent) == 1
 
 
 async def test_a_closed_register_opens_again_in_a_new_session(shop):

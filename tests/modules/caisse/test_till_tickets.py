@@ -124,11 +124,11 @@ def json_bytes(body) -> bytes:
     return json.dumps(body).encode()  # ascii: a lone surrogate travels as its escape
 
 
-async def test_a_line_at_its_bounds_is_accepted(shop):
-    session = await shop.open()
+async def test_a_line_at_its_bounds_is_accepted(any_shop):
+    session = await any_shop.open()
     lines = [{"label": "Lot", "quantity": 999, "unit_price_cents": 1_000_000, "weight_grams": 1_000_000}]
     payments = [{"method": "card", "amount_cents": 99_900_000}] * 10
-    ticket = await shop.sell(session, 0, lines=lines, payments=payments)
+    ticket = await any_shop.sell(session, 0, lines=lines, payments=payments)
     assert ticket["total_cents"] == 999_000_000
 
 
@@ -143,13 +143,13 @@ async def test_a_price_outside_the_categorys_limits_is_a_warning_not_a_lock(shop
         assert (await shop.get(f"/tickets/{ticket['id']}"))["lines"][0]["warning"] == warning
 
 
-async def test_an_unknown_category_id_is_refused_and_an_unknown_name_becomes_a_root(shop):
-    session = await shop.open()
+async def test_an_unknown_category_id_is_refused_and_an_unknown_name_becomes_a_root(any_shop):
+    session = await any_shop.open()
     body = {"lines": [{**LINE, "category_id": "none"}], "payments": [{"method": "cash", "amount_cents": 100}]}
-    assert (await shop.refused(f"/sessions/{session['id']}/tickets", body))[:2] == (422, "category_unknown")
+    assert (await any_shop.refused(f"/sessions/{session['id']}/tickets", body))[:2] == (422, "category_unknown")
     for name in ("Vélos", " VÉLOS "):
-        await shop.sell(session, 100, lines=[{**LINE, "category_name": name}])
-    [category] = await shop.get("/categories")
+        await any_shop.sell(session, 100, lines=[{**LINE, "category_name": name}])
+    [category] = await any_shop.get("/categories")
     assert (category["name"], category["parent_id"]) == ("Vélos", None)
 
 
@@ -165,32 +165,32 @@ async def test_a_ticket_sent_twice_is_recorded_once(shop):
     assert len(await shop.tickets_in_database()) == 1
 
 
-async def test_ten_copies_of_a_ticket_at_once_are_recorded_once(shop):
-    session = await shop.open()
+async def test_ten_copies_of_a_ticket_at_once_are_recorded_once(any_shop):
+    session = await any_shop.open()
     body = {"lines": [LINE], "payments": [{"method": "cash", "amount_cents": 100}], "client_id": "browser-8"}
     path = f"/api/modules/caisse/sessions/{session['id']}/tickets"
-    answers = await asyncio.gather(*(shop.http.post(path, json=body) for _ in range(10)))
+    answers = await asyncio.gather(*(any_shop.http.post(path, json=body) for _ in range(10)))
     assert sorted(answer.status_code for answer in answers) == [200] * 9 + [201]
     assert len({answer.json()["id"] for answer in answers}) == 1
-    assert (await shop.get(f"/sessions/{session['id']}"))["sales_cents"] == 100
+    assert (await any_shop.get(f"/sessions/{session['id']}"))["sales_cents"] == 100
 
 
-async def test_another_ticket_with_a_client_id_that_was_used_is_refused(shop):
-    session, other = await shop.open("Caisse 1"), await shop.open("Caisse 2")
+async def test_another_ticket_with_a_client_id_that_was_used_is_refused(any_shop):
+    session, other = await any_shop.open("Caisse 1"), await any_shop.open("Caisse 2")
     body = {"lines": [LINE], "payments": [{"method": "cash", "amount_cents": 100}], "client_id": "browser-9"}
-    await shop.post(f"/sessions/{session['id']}/tickets", body)
+    await any_shop.post(f"/sessions/{session['id']}/tickets", body)
     changed = {**body, "note": "autre"}
-    assert (await shop.refused(f"/sessions/{session['id']}/tickets", changed))[:2] == (409, "client_id_reused")
-    assert (await shop.refused(f"/sessions/{other['id']}/tickets", body))[:2] == (409, "client_id_reused")
+    assert (await any_shop.refused(f"/sessions/{session['id']}/tickets", changed))[:2] == (409, "client_id_reused")
+    assert (await any_shop.refused(f"/sessions/{other['id']}/tickets", body))[:2] == (409, "client_id_reused")
 
 
-async def test_forty_tickets_at_once_are_all_counted_and_numbered(shop):
-    session = await shop.open()
+async def test_forty_tickets_at_once_are_all_counted_and_numbered(any_shop):
+    session = await any_shop.open()
     body = {"lines": [LINE], "payments": [{"method": "cash", "amount_cents": 100}]}
     path = f"/api/modules/caisse/sessions/{session['id']}/tickets"
-    answers = await asyncio.gather(*(shop.http.post(path, json=body) for _ in range(40)))
+    answers = await asyncio.gather(*(any_shop.http.post(path, json=body) for _ in range(40)))
     assert sorted(answer.json()["number"] for answer in answers) == list(range(1, 41))
-    found = await shop.get(f"/sessions/{session['id']}")
+    found = await any_shop.get(f"/sessions/{session['id']}")
     assert (found["ticket_count"], found["sales_cents"], found["theoretical_cash_cents"]) == (40, 4000, 4000)
 
 
