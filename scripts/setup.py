@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -90,7 +91,7 @@ def apt_install(*packages: str) -> None:
 
 def python_environment() -> None:
     """Make `.venv` and install the locked packages, verified by their hashes."""
-    if not (BIN / "python").exists():
+    if not (BIN / "python").exists() or made_by_another_python():
         say(f"making .venv with Python {platform.python_version()}")
         make_venv()
     lock = ROOT / "requirements-dev.lock"
@@ -110,6 +111,13 @@ def python_environment() -> None:
                 ROOT,
                 quiet=True,
             )
+
+
+def made_by_another_python() -> bool:
+    """Return whether `.venv` is of another Python than the one that was asked for now."""
+    settings = (VENV / "pyvenv.cfg").read_text(encoding="utf-8")
+    version = rf"{sys.version_info.major}\.{sys.version_info.minor}\."
+    return not re.search(rf"^version(_info)? *= *{version}", settings, re.MULTILINE)
 
 
 def make_venv() -> None:
@@ -195,7 +203,7 @@ def browser() -> None:
         if browser_found():
             return
     raise CannotSetUpError(
-        f"no browser for the slot tests: Playwright could not fetch one ({said[0].strip() if said else 'no reason given'}).\n"
+        f"no browser for the slot tests, and Playwright could not fetch one: {' '.join(said[:1]).strip()}\n"
         "Debian: sudo apt-get install chromium-headless-shell\n"
         "Ubuntu and macOS: .venv/bin/playwright install chromium\n"
         "or name one: RECYCLIC_BROWSER=/path/to/chromium"
