@@ -420,3 +420,27 @@ async def test_fenced_operations_refuse_what_is_another_s(bench) -> None:
     assert await streams.dead_letter(PAIR, "mine", letter) is Verdict.GONE
     assert (await streams.snapshot([PAIR])).settled
     assert await streams.ack("mine", [(("nothing", "nobody"), (entry_id,))]) == [[Verdict.GONE]]
+
+
+async def test_what_cost_a_process_its_life_is_claimed_alone(bench) -> None:
+    """Fresh entries come together; one that was lost before comes without company, whatever lies around it."""
+    streams = bench.streams
+    await streams.ensure_groups([PAIR])
+    entries = [await streams.append("sale_closed", {"data": b"{}"}) for _ in range(7)]
+    lost_before, scheduled = (entries[2], entries[3], entries[6]), entries[1]
+    await streams.read("dead", [(PAIR, 10)])
+    for entry_id in (*lost_before, scheduled):
+        await streams.schedule_retry(PAIR, "dead", entry_id, due=5.0, attempt=1, error="x", now=0.0)
+    assert await streams.take_due("dead", [(PAIR, 10)], now=4.9) == [[]]
+    [due] = await streams.take_due("dead", [(PAIR, 10)], now=5.0)
+    assert len(due) == 4
+    await streams.schedule_retry(PAIR, "dead", scheduled, due=9.0, attempt=2, error="x", now=0.0)
+    claims = []
+    while True:
+        held, claimed = await streams.claim(PAIR, "heir", "dead", limit=10, now=6.0)
+        if not held:
+            break
+        claims.append([(entries.index(entry.id), entry.attempts) for entry in claimed])
+    assert claims == [[(0, 1)], [(2, 2)], [(3, 2)], [(4, 1), (5, 1)], [(6, 2)]]
+    assert {pending.consumer for pending in (await streams.snapshot([PAIR])).groups[PAIR].pending} == {"heir"}
+    assert [pending.due for pending in (await streams.snapshot([PAIR])).groups[PAIR].pending].count(9.0) == 1
