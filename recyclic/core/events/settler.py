@@ -35,7 +35,6 @@ class Settler:
         self._wake = asyncio.Event()
         self._flushing = 0
         self.lost_leases = 0
-        self.emptied = asyncio.Event()
 
     @property
     def waiting(self) -> int:
@@ -112,9 +111,6 @@ class Settler:
                 self._acks[lane] = entries + self._acks.get(lane, [])
             self._writes = writes + self._writes
             self._flushing = 0
-            if not self.waiting:
-                self.emptied.set()
-                self.emptied = asyncio.Event()
 
     async def _flush_acks(self, acks: dict[Lane, list[Entry]]) -> None:
         batch = [(lane.pair, tuple(entry.id for entry in entries)) for lane, entries in acks.items()]
