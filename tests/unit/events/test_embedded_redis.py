@@ -132,9 +132,9 @@ async def test_server_that_would_throw_events_away_is_refused(tmp_path: Path, pr
     await client.aclose()
 
 
-async def test_server_without_append_only_file_is_told_of(tmp_path: Path, private: ServerProcess, capsys) -> None:
+async def test_server_without_append_only_file_is_told_of(tmp_path: Path, private: ServerProcess, log) -> None:
     """It serves, and the log says what a crash would cost."""
     server = await open_redis(config(tmp_path, private.url))
-    assert "no append-only file" in capsys.readouterr().out
+    assert "no append-only file" in log
     assert server.version in server.description
     await server.close()
