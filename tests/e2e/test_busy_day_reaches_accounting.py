@@ -34,6 +34,7 @@ async def test_a_busy_day_at_two_registers_is_booked_to_the_cent(module_host, pa
         assert entry.date == date.fromisoformat(session["business_date"])
 
 
+@pytest.mark.slow
 @pytest.mark.modules("caisse", "members", "barcodes", "paheko")
 async def test_the_day_has_every_kind_of_ticket(module_host, paheko_server):
     """What the books were made of: summed from the tickets themselves, not from the sessions' totals."""

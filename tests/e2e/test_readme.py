@@ -10,6 +10,8 @@ from typer.main import get_command
 
 from recyclic.cli import build
 
+pytestmark = pytest.mark.slow  # processes of their own
+
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SETTINGS = "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"

@@ -107,7 +107,7 @@ class Kit:
         return next(number for number, line in enumerate(lines, 1) if line.strip().startswith(text))
 
 
-@pytest.fixture(params=["fake", "server"])
+@pytest.fixture(params=["fake", pytest.param("server", marks=pytest.mark.slow)])
 def kit(pytester: pytest.Pytester, request: pytest.FixtureRequest) -> Kit:
     """Pytest inside pytest, on each backend."""
     return Kit(pytester, request.param)

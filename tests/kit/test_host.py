@@ -78,7 +78,7 @@ class BooksModule(ModuleBase):
 SHOP = (TillModule, BooksModule)
 
 
-@pytest.fixture(params=["fake", "server"])
+@pytest.fixture(params=["fake", pytest.param("server", marks=pytest.mark.slow)])
 def backend(request):
     return request.param
 

@@ -9,6 +9,8 @@ import pytest
 
 from recyclic.modules.caisse import demo
 
+pytestmark = pytest.mark.slow  # processes of their own
+
 DATA = Path(__file__).parents[2] / "data"
 
 

@@ -12,6 +12,8 @@ import pytest
 from recyclic.testing.contract.document import rules_page
 from recyclic.testing.contract.rule import all_rules
 
+pytestmark = pytest.mark.slow  # processes of their own
+
 BROKEN = Path(__file__).parent / "broken"
 DOCS = Path(__file__).parents[3] / "docs"
 

@@ -8,6 +8,8 @@ import pytest
 
 from recyclic.testing.contract.rule import all_rules
 
+pytestmark = pytest.mark.slow  # processes of their own
+
 pytest_plugins = ["pytester"]
 
 BROKEN = Path(__file__).parent / "broken"

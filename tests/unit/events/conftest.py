@@ -24,7 +24,7 @@ from recyclic.core.events.streams import RedisStreams
 from recyclic.core.redis import connect
 from recyclic.core.redis_process import ServerProcess, find_binary, spawn_server
 
-BACKENDS = ("fake", "redis", "valkey")
+BACKENDS = ("fake", *(pytest.param(server, marks=pytest.mark.slow) for server in ("redis", "valkey")))
 PATIENCE = 20.0
 """Seconds after which a wait for a condition gives up. The mechanism is the condition; this is the safety net."""
 

@@ -17,6 +17,8 @@ from recyclic.core.redis import connect, open_redis
 from recyclic.core.redis_process import ServerProcess, answers, ensure_server, find_binary, socket_of, spawn_server
 from recyclic.errors import BusError, ConfigError
 
+pytestmark = pytest.mark.slow  # processes of their own
+
 OPEN = """
 import asyncio, sys
 from pathlib import Path

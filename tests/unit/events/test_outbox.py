@@ -53,7 +53,7 @@ class Away:
         return entry_id
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 async def database(request, tmp_path, bench) -> AsyncIterator[Database]:
     url = f"sqlite+aiosqlite:///{tmp_path}/shop.sqlite3"
     if request.param == "postgresql":

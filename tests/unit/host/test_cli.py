@@ -21,6 +21,8 @@ from recyclic.cli import build
 from recyclic.core.redis_process import spawn_server
 from tests.unit.host.conftest import CODE, MANIFEST
 
+pytestmark = pytest.mark.slow  # processes of their own
+
 UI_MANIFEST = MANIFEST + '[events]\nemits = ["weighed"]\nconsumes = ["sale_closed"]\ngroup = "scales"\n'
 
 
