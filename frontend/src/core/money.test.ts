@@ -22,13 +22,27 @@ describe('parseCents', () => {
     [',5', 50],
     ['3,', 300],
     ['0', 0],
-    ['2,500', 250],
+    ['0,500', 50],
+    ['1.234.567,5', 123_456_750],
     ['12 eur', 1200],
+    ['3 euros', 300],
+    ['3€50', 350],
+    ['12 € 05', 1205],
+    ['€3.50', 350],
   ])('reads %j as %i cents', (text, cents) => expect(parseCents(text)).toBe(cents));
 
   it.each(['', ' ', ',', '-3', '3,555', 'abc', '3,5,5', '1e3', '0x10', '٣', '3 %', '99999999999999999999'])(
     'refuses %j',
     (text) => expect(parseCents(text)).toBeNull(),
+  );
+
+  it.each(['3 50', '12 5', '1 2 3', '1234 567', '3€5', '3€500', '€'])(
+    'makes no larger amount of %j',
+    (text) => expect(parseCents(text)).toBeNull(),
+  );
+
+  it.each(['1,000', '1.000', '2,500'])('does not guess whether %j is in thousands', (text) =>
+    expect(parseCents(text)).toBeNull(),
   );
 
   it('reads back every amount that it offers for typing', () => {
@@ -45,9 +59,13 @@ describe('parseGrams', () => {
     ['2', 2000],
     ['0,001', 1],
     ['138,83', 138_830],
+    ['1,250', 1250],
+    ['1kg250', 1250],
   ])('reads %j as %i grams', (text, grams) => expect(parseGrams(text)).toBe(grams));
 
-  it.each(['', '0,0001', 'lourd', '-1'])('refuses %j', (text) => expect(parseGrams(text)).toBeNull());
+  it.each(['', '0,0001', 'lourd', '-1', '0kg5', '1 25'])('refuses %j', (text) =>
+    expect(parseGrams(text)).toBeNull(),
+  );
 
   it('reads back every weight that it offers for typing', () => {
     for (let grams = 0; grams < 3000; grams += 7) expect(parseGrams(gramsForInput(grams, 'fr'))).toBe(grams);

@@ -1,4 +1,11 @@
-import { type InputHTMLAttributes, type ReactNode, type Ref, type SelectHTMLAttributes, useId } from 'react';
+import {
+  type InputHTMLAttributes,
+  type ReactNode,
+  type Ref,
+  type SelectHTMLAttributes,
+  useId,
+  useState,
+} from 'react';
 import { useT } from '../i18n';
 import css from './Field.module.css';
 
@@ -143,7 +150,14 @@ interface StepperProps {
 /** A small whole number with a large − and +. */
 export function Stepper({ label, value, min = 1, max = 999, onChange }: StepperProps) {
   const t = useT();
+  // While it is being typed the field may be empty: the next digit must not land behind a number put there for it.
+  const [typed, setTyped] = useState<string | null>(null);
   const set = (next: number): void => onChange(Math.min(max, Math.max(min, next)));
+  function type(text: string): void {
+    const digits = text.replace(/\D/g, '');
+    setTyped(digits === '' ? '' : null);
+    set(Number(digits) || min);
+  }
   return (
     <fieldset className={css.stepper} aria-label={label}>
       <button
@@ -157,9 +171,10 @@ export function Stepper({ label, value, min = 1, max = 999, onChange }: StepperP
       <input
         inputMode="numeric"
         aria-label={label}
-        value={value}
-        onChange={(event) => set(Number(event.target.value.replace(/\D/g, '')) || min)}
+        value={typed ?? value}
+        onChange={(event) => type(event.target.value)}
         onFocus={(event) => event.target.select()}
+        onBlur={() => setTyped(null)}
       />
       <button
         type="button"

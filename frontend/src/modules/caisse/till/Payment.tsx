@@ -13,7 +13,7 @@ import { NAMESPACE, useT } from '../messages';
 import { type Basket, linesToSend, totalOf } from './basket';
 import { Parts } from './Parts';
 import css from './Payment.module.css';
-import { likelyNotes, type Part, paymentsToSend, type Settlement, settle } from './payments';
+import { keepingChange, likelyNotes, type Part, paymentsToSend, type Settlement, settle } from './payments';
 
 interface PaymentProps {
   session: string;
@@ -44,6 +44,11 @@ export function Payment({ session, basket, onClose, onRecorded }: PaymentProps) 
       }),
     onSuccess: onRecorded,
   });
+  function keepChange(): void {
+    const write = (cents: number): string => centsForInput(cents, locale);
+    setParts(keepingChange(parts, settlement, write));
+    setDonation(write((donationCents ?? 0) + settlement.change));
+  }
   const ready = settlement.valid && donationCents !== null && !empty;
 
   function submit(event: FormEvent): void {
@@ -76,9 +81,7 @@ export function Payment({ session, basket, onClose, onRecorded }: PaymentProps) 
           onChange={(event) => setDonation(event.target.value)}
         />
         {settlement.change > 0 && (
-          <Button
-            onClick={() => setDonation(centsForInput((donationCents ?? 0) + settlement.change, locale))}
-          >
+          <Button onClick={keepChange}>
             {t('pay.keep')} · {format.money(settlement.change)}
           </Button>
         )}

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Method } from '../api';
-import { likelyNotes, paymentsToSend, settle } from './payments';
+import type { Method, NewTicket } from '../api';
+import { keepingChange, likelyNotes, paymentsToSend, settle } from './payments';
 
 const part = (method: Method, text = '') => ({ key: `${method}${text}`, method, text });
 
@@ -56,6 +56,28 @@ describe('settle', () => {
     const settlement = settle(0, parts, '');
     expect(settlement.valid).toBe(true);
     expect(paymentsToSend(parts, settlement)).toEqual([{ method: 'free', amount_cents: 0 }]);
+  });
+
+  it('lets nothing of a payment in parts hinder what costs nothing any more', () =>
+    expect(settle(0, [part('cash', '5'), part('card')], '20').valid).toBe(true));
+});
+
+describe('the change left as a donation', () => {
+  const write = (cents: number): string => String(cents / 100);
+
+  it.each([
+    ['cash alone', [part('cash')]],
+    ['cash, the rest by card', [part('cash', '5'), part('card')]],
+    ['a card, the rest in cash', [part('card', '15'), part('cash')]],
+  ])('is paid in cash: %s', (_, parts) => {
+    const before = settle(2000, parts, parts.length === 1 ? '50' : '20');
+    expect(before.change).toBeGreaterThan(0);
+    const after = keepingChange(parts, before, write);
+    const settlement = settle(2000 + before.change, after, parts.length === 1 ? '50' : '20');
+    expect(settlement).toMatchObject({ valid: true, change: 0, cash: before.cash + before.change });
+    const byCard = (of: NewTicket['payments']): number =>
+      of.find(({ method }) => method === 'card')?.amount_cents ?? 0;
+    expect(byCard(paymentsToSend(after, settlement))).toBe(byCard(paymentsToSend(parts, before)));
   });
 });
 

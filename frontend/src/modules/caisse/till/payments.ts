@@ -43,7 +43,7 @@ export function settle(due: number, parts: readonly Part[], tenderedText: string
     tendered,
     change: tendered !== null && !tooShort ? tendered - cash : 0,
     tooShort,
-    valid: allPaid && readable && !tooShort,
+    valid: (due === 0 || allPaid) && readable && !tooShort,
   };
 }
 
@@ -59,6 +59,19 @@ export function paymentsToSend(parts: readonly Part[], settlement: Settlement): 
     amount_cents,
     ...(method === 'cash' && settlement.tendered !== null ? { tendered_cents: settlement.tendered } : {}),
   }));
+}
+
+/** The parts once the change is left as a donation: the cash pays it, and not the means that takes the rest. */
+export function keepingChange(
+  parts: readonly Part[],
+  { amounts, change }: Settlement,
+  write: (cents: number) => string,
+): Part[] {
+  if (parts.at(-1)?.method === 'cash') return [...parts];
+  const typed = parts.findIndex(({ method }) => method === 'cash');
+  return parts.map((part, index) =>
+    index === typed ? { ...part, text: write((amounts[index] ?? 0) + change) } : part,
+  );
 }
 
 /** Round amounts of notes that people hand over for `cents`. */
