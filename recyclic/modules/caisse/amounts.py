@@ -8,6 +8,8 @@ from decimal import Decimal
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,12}|[0-9]{1,3}(?: [0-9]{3}){1,3})(?:[.,][0-9]{1,12})?")
 _UNITS = re.compile(r"\s*(?:€|eur|euros?|kg)$", re.IGNORECASE)
 
+_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")
+
 MAX_PRICE_CENTS = 1_000_000
 """No single price of a reuse shop is above 10 000 €."""
 
@@ -27,7 +29,8 @@ def parse_cents(cell: str) -> int | None:
     """Return the price in cents, None for an empty cell.
 
     Raises:
-        AmountError: it is no number, below 0, finer than a cent or above `MAX_PRICE_CENTS`.
+        AmountError: it is no number, below 0, finer than a cent or above `MAX_PRICE_CENTS`. `1.500` is too precise as
+            well: it may be 1,50 € or 1500 €.
     """
     return _parse(cell, 2, MAX_PRICE_CENTS)
 
@@ -58,7 +61,7 @@ def _parse(cell: str, decimals: int, largest: int) -> int | None:
     amount = Decimal(text.replace(" ", "").replace(",", ".")).scaleb(decimals)
     if amount < 0:
         raise AmountError("negative")
-    if amount != amount.to_integral_value():
+    if amount != amount.to_integral_value() or (decimals == 2 and _THOUSANDS.fullmatch(text)):
         raise AmountError("too_precise")
     if amount > largest:
         raise AmountError("implausible")
