@@ -105,7 +105,7 @@ def warning_for(category: Category | None, unit_price_cents: int) -> str | None:
 
 def _read(sheet: Sheet, row: Row, seen: set[tuple[str, str]]) -> CategoryLine:
     root, name = (" ".join(sheet.cell(row, column).split()) for column in ("root", "name"))
-    reasons = ["quotes_damaged"] if row.damaged else []
+    reasons = ["quotes_damaged"] if row.damaged else ["cells_shifted"] if sheet.shifted(row) else []
     reasons += [] if root else ["root_missing"]
     reasons += ["name_too_long"] if max(len(root), len(name)) > MAX_NAME else []
     prices: dict[str, int | None] = {}

@@ -120,7 +120,7 @@ def day_doubts(day: date | None, today: date) -> list[str]:
 
 
 def _line(sheet: Sheet, row: Row, today: date, seen: Counter[str]) -> NotebookLine:
-    reasons = ["quotes_damaged"] if row.damaged else []
+    reasons = ["quotes_damaged"] if row.damaged else ["cells_shifted"] if sheet.shifted(row) else []
     day = _day(sheet.cell(row, "date"), today, reasons)
     kind = _one_of(TYPES, sheet.cell(row, "type"), "type_unknown", reasons)
     method = _one_of(METHODS, sheet.cell(row, "method"), "method_unknown", reasons)

@@ -41,16 +41,22 @@ class Row:
 
 @dataclass(frozen=True)
 class Sheet:
-    """The rows above the header, where each named column stands, and the rows below."""
+    """The rows above the header, where each named column stands, and the rows below. `width` is the header's."""
 
     preamble: tuple[Row, ...]
     columns: Mapping[str, int]
     rows: tuple[Row, ...]
+    width: int
+    delimiter: str
 
     def cell(self, row: Row, column: str) -> str:
         """Return the stripped cell of `row`, empty where the row is short or the sheet has no such column."""
         index = self.columns.get(column, len(row.cells))
         return row.cells[index] if index < len(row.cells) else ""
+
+    def shifted(self, row: Row) -> bool:
+        """Return whether `row` goes on right behind the header: decimal commas without quotes make two cells of one."""
+        return self.delimiter == "," and any(row.cells[self.width : self.width + 1])
 
 
 def read_sheet(content: bytes, columns: Mapping[str, Sequence[str]], *, optional: Sequence[str] = ()) -> Sheet:
@@ -60,16 +66,16 @@ def read_sheet(content: bytes, columns: Mapping[str, Sequence[str]], *, optional
         SheetError: it is not text, not CSV, has no such header (`not_a_csv`) or lacks columns (`columns_missing`).
     """
     text = decode(content)
-    best: tuple[int, list[Row], dict[str, int]] | None = None
+    best: tuple[int, list[Row], dict[str, int], str] | None = None
     for delimiter in (",", ";", "\t"):
         rows = list(_rows(text, delimiter))
         for index, row in enumerate(rows[:_HEADER_WITHIN]):
             found = _columns(row, columns)
             if len(found) >= 2 and (best is None or len(found) > len(best[2])):
-                best = index, rows, found
+                best = index, rows, found, delimiter
     if best is None:
         raise SheetError("not_a_csv", f"no header with {_spelt(columns)} in the first {_HEADER_WITHIN} lines")
-    index, rows, found = best
+    index, rows, found, delimiter = best
     missing = [name for name in columns if name not in found and name not in optional]
     if missing:
         raise SheetError(
@@ -77,7 +83,8 @@ def read_sheet(content: bytes, columns: Mapping[str, Sequence[str]], *, optional
             f"the header in line {rows[index].line} lacks {', '.join(missing)}; it needs {_spelt(columns)}",
             [(name, "missing") for name in missing],
         )
-    return Sheet(tuple(rows[:index]), found, tuple(rows[index + 1 :]))
+    width = max(at for at, cell in enumerate(rows[index].cells, start=1) if cell)
+    return Sheet(tuple(rows[:index]), found, tuple(rows[index + 1 :]), width, delimiter)
 
 
 def decode(content: bytes) -> str:

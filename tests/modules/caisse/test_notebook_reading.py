@@ -231,6 +231,14 @@ def test_a_decimal_comma_in_a_sheet_with_commas_is_held_not_misread():
     assert one("17/09/25,Vente,Livres,Livre,0,13,5,00,Espèces,").reasons
 
 
+def test_decimal_commas_without_quotes_are_held_and_not_read_one_cell_off():
+    header = "Date,Type,Catégorie,Libellé,Paiement,Poids,Prix\n"
+    found = read(f"{header}17/09/25,Vente,Livres,Livre,Espèces,0,5,3,50\n17/09/25,Vente,Livres,Livre,Espèces,1,2\n")
+    assert [line.reasons for line in found.lines] == [("cells_shifted",), ()]
+    semicolons = header.replace(",", ";") + "17/09/25;Vente;Livres;Livre;Espèces;0,5;3,50;une remarque\n"
+    assert [(line.reasons, line.price_cents) for line in read(semicolons).lines] == [((), 350)]
+
+
 def test_what_stands_above_the_header_and_beside_the_columns_is_told():
     found = read(f"Cahier de septembre\n{HEADER}\n17/09/25,Vente,A,B,1,1,CB,\n,,,,,,,,,Divers\n")
     assert found.notices == (

@@ -269,6 +269,7 @@ export const en: typeof fr = {
     type_unknown: 'Kind unknown',
     in_another_import: 'Already in another imported notebook',
     quotes_damaged: 'Damaged quotes in the file',
+    cells_shifted: 'Cells shifted (a comma without quotes?)',
     category_too_long: 'Category too long',
     label_too_long: 'Label too long',
     notes_too_long: 'Notes too long',

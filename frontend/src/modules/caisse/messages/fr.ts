@@ -273,6 +273,7 @@ export const fr = {
     type_unknown: 'Nature inconnue',
     in_another_import: 'Déjà dans un autre cahier importé',
     quotes_damaged: 'Guillemets abîmés dans le fichier',
+    cells_shifted: 'Cellules décalées (virgule sans guillemets ?)',
     category_too_long: 'Catégorie trop longue',
     label_too_long: 'Libellé trop long',
     notes_too_long: 'Notes trop longues',
