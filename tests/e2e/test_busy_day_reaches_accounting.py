@@ -14,6 +14,7 @@ SECOND = ({"530": 589_50, "5112": 158_00, "5115": 230_50}, {"7073": 948_50, "754
 """Debits and credits by account, in cents: cash as counted, cheques, cards, shortage; sales less the refund, gifts."""
 
 
+@pytest.mark.slow
 @pytest.mark.modules("caisse", "members", "barcodes", "paheko")
 async def test_a_busy_day_at_two_registers_is_booked_to_the_cent(module_host, paheko_server):
     """150 tickets in cash, by cheque and by card, gifts, donations, a refund, and 1,40 € that are missing."""

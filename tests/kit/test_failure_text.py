@@ -8,6 +8,8 @@ import pytest
 
 from recyclic.testing.backends import backend
 
+pytestmark = pytest.mark.slow  # pytest inside pytest
+
 pytest_plugins = ["pytester"]
 
 

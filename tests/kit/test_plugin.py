@@ -10,6 +10,8 @@ import redis
 
 from recyclic.core.redis import spawn_server
 
+pytestmark = pytest.mark.slow  # pytest inside pytest
+
 pytest_plugins = ["pytester"]
 
 CLOSE = """

@@ -152,6 +152,7 @@ async def test_process_that_overslept_starts_nothing_that_is_another_s_by_now(be
     assert slow.begun == ["a"]
 
 
+@pytest.mark.slow  # waits for reconnections
 @pytest.mark.parametrize("operation", ["read", "take_due", "ack", "schedule_retry", "dead_letter", "mine"])
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_no_lost_request_or_reply_loses_an_event(bench, operation, when) -> None:
