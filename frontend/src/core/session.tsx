@@ -3,7 +3,8 @@ import { type QueryClient, queryOptions, useQuery, useQueryClient } from '@tanst
 import { createContext, type ReactNode, use, useEffect } from 'react';
 import { api, onSignedOut } from './api';
 
-export type Level = 'none' | 'read' | 'write' | 'admin';
+const LEVELS = ['none', 'read', 'write', 'admin'] as const;
+export type Level = (typeof LEVELS)[number];
 
 export interface User {
   name: string;
@@ -65,6 +66,12 @@ export function useUi(): UiManifest {
   const ui = use(UiContext);
   if (!ui) throw new Error('useUi needs a UiProvider above it');
   return ui;
+}
+
+/** May this person do more than look in a section? The host refuses anyway; the page does not offer what would fail. */
+export function useMay(section: string, level: Level = 'write'): boolean {
+  const held = useUi().user?.permissions[section] ?? 'none';
+  return LEVELS.indexOf(held) >= LEVELS.indexOf(level);
 }
 
 /** The UI manifest while it is being fetched: loading, failed or there. */

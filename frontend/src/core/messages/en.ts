@@ -22,6 +22,7 @@ export const en: typeof fr = {
     less: 'Less',
     add: 'More',
     remove: 'Remove',
+    readOnly: 'You may look at this, not change it.',
     required: 'Please fill this in.',
     badAmount: 'Not an amount. Example: 3.50',
     badWeight: 'Not a weight. Example: 1.250',

@@ -21,6 +21,7 @@ export const fr = {
     less: 'Diminuer',
     add: 'Augmenter',
     remove: 'Retirer',
+    readOnly: 'Vous pouvez consulter, mais pas modifier.',
     required: 'À remplir.',
     badAmount: 'Montant illisible. Exemple : 3,50',
     badWeight: 'Poids illisible. Exemple : 1,250',

@@ -2,6 +2,7 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useT as useCore, useFormat } from '@/core/i18n';
+import { useMay } from '@/core/session';
 import { Button } from '@/core/ui/Button';
 import { Failure } from '@/core/ui/Fetched';
 import { Loading } from '@/core/ui/Loading';
@@ -13,11 +14,12 @@ import { NewLabelForm } from './NewLabelForm';
 
 export default function Barcodes() {
   const t = useT();
+  const may = useMay('caisse');
   const [chosen, setChosen] = useState<readonly string[]>([]);
   return (
     <Page title={t('title')} intro={t('intro')}>
       <div className={css.columns}>
-        <NewLabelForm onMade={({ id }) => setChosen((ids) => [...ids, id])} />
+        {may && <NewLabelForm onMade={({ id }) => setChosen((ids) => [...ids, id])} />}
         <Recent chosen={chosen} onChoose={setChosen} />
       </div>
     </Page>

@@ -2,6 +2,7 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { useDeferredValue, useState } from 'react';
 import { useT as useCore } from '@/core/i18n';
+import { useMay } from '@/core/session';
 import { Button } from '@/core/ui/Button';
 import { Failure } from '@/core/ui/Fetched';
 import { TextField } from '@/core/ui/Field';
@@ -15,6 +16,7 @@ import { NewMemberDialog } from './NewMemberDialog';
 
 export default function Members() {
   const t = useT();
+  const may = useMay('users');
   const [search, setSearch] = useState('');
   const [adding, setAdding] = useState(false);
   const [added, setAdded] = useState<Member | null>(null);
@@ -22,9 +24,11 @@ export default function Members() {
     <Page
       title={t('title')}
       actions={
-        <Button look="primary" onClick={() => setAdding(true)}>
-          {t('add')}
-        </Button>
+        may && (
+          <Button look="primary" onClick={() => setAdding(true)}>
+            {t('add')}
+          </Button>
+        )
       }
     >
       {added && (

@@ -1,4 +1,5 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useMay } from '@/core/session';
 import { Button } from '@/core/ui/Button';
 import { Failure } from '@/core/ui/Fetched';
 import { syncSession } from './api';
@@ -14,6 +15,7 @@ interface SyncButtonProps {
 /** Asks that a session's entry be sent now. */
 export function SyncButton({ session, reference, onAsked }: SyncButtonProps) {
   const t = useT();
+  const may = useMay('accounting');
   const client = useQueryClient();
   const sync = useMutation({
     mutationFn: () => syncSession(session),
@@ -22,6 +24,7 @@ export function SyncButton({ session, reference, onAsked }: SyncButtonProps) {
       void client.invalidateQueries({ queryKey: ['paheko'] });
     },
   });
+  if (!may) return null;
   return (
     <>
       <Button

@@ -1,4 +1,5 @@
 import { useFormat } from '@/core/i18n';
+import { useMay } from '@/core/session';
 import { ButtonLink } from '@/core/ui/Button';
 import { Notice } from '@/core/ui/Notice';
 import { Fact, Facts, Panel } from '@/core/ui/Page';
@@ -11,6 +12,7 @@ import { Variance } from './Variance';
 export function Closed({ session }: { session: Session }) {
   const t = useT();
   const format = useFormat();
+  const may = useMay('caisse');
   return (
     <Panel title={t('session.control')}>
       <Notice tone="good">{t('session.done')}</Notice>
@@ -26,7 +28,7 @@ export function Closed({ session }: { session: Session }) {
           <Fact name={t('session.comment')}>{session.variance_comment}</Fact>
         </Facts>
       )}
-      {!session.deferred && (
+      {may && !session.deferred && (
         <div>
           <ButtonLink to="/modules/caisse">{t('session.next')}</ButtonLink>
         </div>

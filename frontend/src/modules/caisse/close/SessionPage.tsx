@@ -1,8 +1,10 @@
 /** A session: its figures, its close, its tickets. */
 import { useQuery } from '@tanstack/react-query';
-import { useFormat } from '@/core/i18n';
+import { useT as useCore, useFormat } from '@/core/i18n';
+import { useMay } from '@/core/session';
 import { ButtonLink } from '@/core/ui/Button';
 import { Fetched } from '@/core/ui/Fetched';
+import { Notice } from '@/core/ui/Notice';
 import { Badge, Fact, Facts, Page, Panel } from '@/core/ui/Page';
 import { type Session, sessionQuery, sessionTicketsQuery } from '../api';
 import { NAMESPACE, useT } from '../messages';
@@ -10,9 +12,11 @@ import { TicketTable } from '../sales/TicketTable';
 import { Closed } from './Closed';
 import { CloseForm } from './CloseForm';
 import css from './Session.module.css';
+import { Theoretical } from './Theoretical';
 
 export function SessionPage({ session }: { session: string }) {
   const t = useT();
+  const may = useMay('caisse');
   const query = useQuery(sessionQuery(session));
   const found = query.data;
   return (
@@ -20,6 +24,7 @@ export function SessionPage({ session }: { session: string }) {
       title={t(found?.status === 'closed' ? 'session.closedTitle' : 'session.title')}
       intro={found && t('session.of', { register: found.register.name, operator: found.operator })}
       actions={
+        may &&
         found?.status === 'open' &&
         !found.deferred && (
           <ButtonLink to="/modules/caisse" look="quiet">
@@ -32,12 +37,26 @@ export function SessionPage({ session }: { session: string }) {
         {(one) => (
           <div className={css.columns}>
             <Summary session={one} />
-            {one.status === 'open' ? <CloseForm session={one} /> : <Closed session={one} />}
+            <Control session={one} />
           </div>
         )}
       </Fetched>
       <Tickets session={session} />
     </Page>
+  );
+}
+
+function Control({ session }: { session: Session }) {
+  const t = useT();
+  const core = useCore();
+  const may = useMay('caisse');
+  if (session.status === 'closed') return <Closed session={session} />;
+  if (may) return <CloseForm session={session} />;
+  return (
+    <Panel title={t('session.control')}>
+      <Theoretical session={session} />
+      <Notice>{core('common.readOnly')}</Notice>
+    </Panel>
   );
 }
 

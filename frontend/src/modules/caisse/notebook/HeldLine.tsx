@@ -5,6 +5,7 @@ import { useForm } from 'react-hook-form';
 import { ApiError } from '@/core/api';
 import { useT as useCore, useFormat, useLocale } from '@/core/i18n';
 import { centsForInput, gramsForInput, parseCents, parseGrams } from '@/core/money';
+import { useMay } from '@/core/session';
 import { Button } from '@/core/ui/Button';
 import { Failure } from '@/core/ui/Fetched';
 import { MoneyField, SelectField, TextField, WeightField } from '@/core/ui/Field';
@@ -29,6 +30,7 @@ export function HeldLine({ report, line }: { report: string; line: ImportLine })
   const t = useT();
   const format = useFormat();
   const reason = useReason();
+  const may = useMay('caisse');
   const title = useId();
   return (
     <li>
@@ -58,7 +60,7 @@ export function HeldLine({ report, line }: { report: string; line: ImportLine })
               .join(' · ')}
           </span>
         </p>
-        <DecisionForm report={report} line={line} />
+        {may && <DecisionForm report={report} line={line} />}
       </article>
     </li>
   );

@@ -3,7 +3,8 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import { ApiError } from '@/core/api';
-import { errorText, useFormat } from '@/core/i18n';
+import { errorText, useT as useCore, useFormat } from '@/core/i18n';
+import { useMay } from '@/core/session';
 import { ButtonLink } from '@/core/ui/Button';
 import { Fetched } from '@/core/ui/Fetched';
 import { Loading } from '@/core/ui/Loading';
@@ -16,6 +17,8 @@ import css from './Notebook.module.css';
 
 export function ImportPage() {
   const t = useT();
+  const core = useCore();
+  const may = useMay('caisse');
   const client = useQueryClient();
   const [, navigate] = useLocation();
   const upload = useMutation({
@@ -28,7 +31,9 @@ export function ImportPage() {
   return (
     <Page title={t('notebook.title')} intro={t('notebook.intro')}>
       <Panel>
-        {upload.isPending ? <Loading label={t('notebook.working')} /> : <Drop onFile={upload.mutate} />}
+        {!may && <Notice>{core('common.readOnly')}</Notice>}
+        {may && !upload.isPending && <Drop onFile={upload.mutate} />}
+        {upload.isPending && <Loading label={t('notebook.working')} />}
         {upload.isError && <Refused error={upload.error} />}
       </Panel>
       <Past />

@@ -2,6 +2,7 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Link } from 'wouter';
 import { useFormat } from '@/core/i18n';
+import { useMay } from '@/core/session';
 import { Button } from '@/core/ui/Button';
 import { Failure } from '@/core/ui/Fetched';
 import { Notice } from '@/core/ui/Notice';
@@ -13,6 +14,7 @@ import { NAMESPACE, useT } from '../messages';
 export function NotebookSessions({ report }: { report: ImportReport }) {
   const t = useT();
   const format = useFormat();
+  const may = useMay('caisse');
   const client = useQueryClient();
   const open = report.sessions.filter(({ status }) => status === 'open').length;
   const close = useMutation({
@@ -52,12 +54,11 @@ export function NotebookSessions({ report }: { report: ImportReport }) {
         ]}
       />
       {close.isError && <Failure error={close.error} namespace={NAMESPACE} />}
-      {open > 0 ? (
+      {open === 0 && <Notice tone="good">{t('notebook.allClosed')}</Notice>}
+      {open > 0 && may && (
         <Button look="pay" busy={close.isPending} onClick={() => close.mutate()}>
           {close.isPending ? t('notebook.closing') : t('notebook.close', { count: open })}
         </Button>
-      ) : (
-        <Notice tone="good">{t('notebook.allClosed')}</Notice>
       )}
     </Panel>
   );

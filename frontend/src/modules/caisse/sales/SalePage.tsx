@@ -4,6 +4,7 @@ import { useState } from 'react';
 import { Link } from 'wouter';
 import { useFormat } from '@/core/i18n';
 import { ModuleSlot } from '@/core/ModuleSlot';
+import { useMay } from '@/core/session';
 import { Button, ButtonLink } from '@/core/ui/Button';
 import { Fetched } from '@/core/ui/Fetched';
 import { Notice } from '@/core/ui/Notice';
@@ -22,7 +23,8 @@ export function SalePage({ sale }: { sale: string }) {
   const query = useQuery(ticketQuery(sale));
   const ticket = query.data;
   const [refunding, setRefunding] = useState(false);
-  const refundable = ticket?.kind === 'sale' && ticket.lines.length > 0;
+  const may = useMay('caisse');
+  const refundable = may && ticket?.kind === 'sale' && ticket.lines.length > 0;
   return (
     <Page
       title={ticket ? title(ticket) : t('kind.sale')}

@@ -3,9 +3,11 @@ import { useState } from 'react';
 import { useForm } from 'react-hook-form';
 import { errorText, useT as useCore, useFormat } from '@/core/i18n';
 import { parseCents } from '@/core/money';
+import { useMay } from '@/core/session';
 import { Button } from '@/core/ui/Button';
 import { Failure } from '@/core/ui/Fetched';
 import { MoneyField, TextField } from '@/core/ui/Field';
+import { Notice } from '@/core/ui/Notice';
 import { Badge, Empty, Panel } from '@/core/ui/Page';
 import { addRegister, openSession, type Register, registersQuery } from '../api';
 import { NAMESPACE, useT } from '../messages';
@@ -18,6 +20,8 @@ interface OpenSessionProps {
 
 export function OpenSession({ registers, onChoose }: OpenSessionProps) {
   const t = useT();
+  const core = useCore();
+  const may = useMay('caisse');
   const free = registers.filter(({ open_session }) => !open_session);
   const [picked, setPicked] = useState<string | null>(null);
   const register =
@@ -31,34 +35,52 @@ export function OpenSession({ registers, onChoose }: OpenSessionProps) {
             <li key={one.id}>
               <RegisterKey
                 register={one}
-                pressed={one.id === register?.id}
+                may={may}
+                pressed={may && one.id === register?.id}
                 onPress={() => (one.open_session ? onChoose(one.id) : setPicked(one.id))}
               />
             </li>
           ))}
         </ul>
-        <AddRegister first={registers.length === 0} onAdded={setPicked} />
+        {may ? (
+          <AddRegister first={registers.length === 0} onAdded={setPicked} />
+        ) : (
+          <Notice>{core('common.readOnly')}</Notice>
+        )}
       </Panel>
-      {register && !register.open_session && (
+      {may && register && !register.open_session && (
         <FloatForm key={register.id} register={register} onOpened={() => onChoose(register.id)} />
       )}
     </>
   );
 }
 
-function RegisterKey(props: { register: Register; pressed: boolean; onPress: () => void }) {
+interface RegisterKeyProps {
+  register: Register;
+  may: boolean;
+  pressed: boolean;
+  onPress: () => void;
+}
+
+function RegisterKey(props: RegisterKeyProps) {
   const t = useT();
   const format = useFormat();
   const { name, open_session } = props.register;
   return (
-    <button type="button" className={css.register} aria-pressed={props.pressed} onClick={props.onPress}>
+    <button
+      type="button"
+      className={css.register}
+      aria-pressed={props.pressed}
+      disabled={!props.may}
+      onClick={props.onPress}
+    >
       <span className={css.name}>{name}</span>
       {open_session ? (
         <>
           <span className="soft">
             {t('open.busy', { operator: open_session.operator, time: format.time(open_session.opened_at) })}
           </span>
-          <span className={css.resume}>{t('open.resume')}</span>
+          {props.may && <span className={css.resume}>{t('open.resume')}</span>}
         </>
       ) : (
         <Badge>{t('open.free')}</Badge>
