@@ -45,6 +45,7 @@ async def play(url: str) -> None:
         await bus.emit("sale_closed", session_id=session)
     while not (await broker.snapshot()).settled:
         await streams.ping()
+        await asyncio.sleep(0)  # give way to the bus
     await broker.close()
     await streams.close()
     await client.aclose()
