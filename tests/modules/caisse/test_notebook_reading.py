@@ -16,6 +16,8 @@ from recyclic.modules.caisse.notebook import LONGEST, MAX_ROWS, read_notebook
 from recyclic.modules.caisse.sheet import SheetError
 from recyclic.modules.caisse.tickets import check_amounts
 
+pytestmark = pytest.mark.slow  # hundreds of generated notebooks
+
 TODAY = date(2025, 10, 6)
 HEADER = "Date,Type,Catégorie,Libellé,Poids_kg,Prix_€,Paiement,Notes"
 

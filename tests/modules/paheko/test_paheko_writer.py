@@ -17,6 +17,8 @@ from sqlalchemy.exc import DBAPIError
 from recyclic.modules.paheko.errors import PahekoUnavailableError
 from recyclic.modules.paheko.events import EntryWritten, MemberSyncRequested, SyncRequested
 
+pytestmark = pytest.mark.slow  # concurrency and unknown outcomes
+
 
 def figures(server):
     return [(entry.reference, entry.debits, entry.credits) for entry in server.entries()]

@@ -13,6 +13,8 @@ import pytest
 from recyclic.testing.contract.isolation import WarmParent
 from recyclic.testing.contract.rule import Evidence, all_rules
 
+pytestmark = pytest.mark.slow  # imports every broken module
+
 BROKEN = Path(__file__).parent / "broken"
 FOLDERS = sorted(folder.name for folder in BROKEN.iterdir() if folder.is_dir())
 RULES = {rule.id: rule for rule in all_rules()}

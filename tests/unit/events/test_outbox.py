@@ -14,6 +14,8 @@ from recyclic.core.events.event import Event
 from recyclic.core.events.outbox import host_outbox, metadata
 from recyclic.errors import BusError, EventError
 
+pytestmark = pytest.mark.slow  # outages and several relays
+
 PAIR = ("sale_closed", "paheko")
 
 

@@ -13,6 +13,8 @@ from recyclic.core.events.event import Event
 from recyclic.core.events.retention import Janitor
 from recyclic.core.events.settings import BrokerSettings
 
+pytestmark = pytest.mark.slow  # hundreds of generated histories
+
 EVENT = "thing_done"
 GROUPS = ("one", "two", "three")
 
