@@ -15,6 +15,8 @@ from recyclic.core.redis import connect
 from recyclic.core.redis_process import spawn_server
 from recyclic.errors import BusError
 
+pytestmark = pytest.mark.slow  # outages and reconnections
+
 PAIR = ("sale_closed", "paheko")
 
 

@@ -21,6 +21,8 @@ from recyclic.core.permissions import Level, Section, User
 from recyclic.core.tables import host_user
 from recyclic.errors import PermissionDeniedError
 
+pytestmark = pytest.mark.slow  # argon2 takes its time on purpose
+
 PASSWORD = "a long password"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=64)
 
