@@ -22,15 +22,10 @@ ConfigFile = Annotated[
 
 
 def load_config(path: Path | None) -> Config:
-    """Read the configuration and hand the named file on to child processes."""
-    import os  # noqa: PLC0415 - only commands with a configuration need these
+    """Read the configuration from the named file, or from where the environment says."""
+    from recyclic.config import Config  # noqa: PLC0415 - only commands with a configuration need it
 
-    from recyclic.config import Config  # noqa: PLC0415
-
-    config = Config.load(path)
-    if path is not None:
-        os.environ["RECYCLIC_CONFIG"] = str(path.absolute())
-    return config
+    return Config.load(path)
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -47,12 +48,15 @@ def serve(
     registry = ModuleRegistry.load(loaded)
     if not asyncio.run(_has_users(loaded)):
         typer.echo("Nobody can sign in yet. Add a user: recyclic users add NAME --admin", err=True)
+    if not reload and server.workers == 1:
+        run(loaded, registry)
+        return
+    if loaded.path is not None:
+        os.environ["RECYCLIC_CONFIG"] = str(loaded.path)  # the processes that serve read it again
     if reload:
         _run_reloading(loaded)
-    elif server.workers > 1:
-        _run_gunicorn(loaded)
     else:
-        run(loaded, registry)
+        _run_gunicorn(loaded)
 
 
 def run(

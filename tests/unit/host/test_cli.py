@@ -158,6 +158,7 @@ class TestModules:
     def test_another_configuration_can_be_named(self, shop):
         (shop / "other.toml").write_text("[modules]\nenabled = []\n")
         assert "No module is enabled" in run("modules", "--config", "other.toml")
+        assert "RECYCLIC_CONFIG" not in os.environ  # it was for this command only
 
 
 @pytest.fixture
@@ -214,7 +215,8 @@ def own_redis() -> Iterator[str]:
 class TestProcesses:
     @pytest.mark.parametrize("workers", [1, 3])
     def test_serve_answers_prints_its_address_and_stops_when_told(self, start, shop, own_redis, workers):
-        process = start("serve", "--workers", str(workers), RECYCLIC_REDIS__URL=own_redis)
+        (shop / "config.toml").rename(shop / "named.toml")  # each worker is told which file was named
+        process = start("serve", "--config", "named.toml", "--workers", str(workers), RECYCLIC_REDIS__URL=own_redis)
         address = line_with(process, "Recyclic runs at http://127.0.0.1:", shop).rpartition(" ")[2]
         with urllib.request.urlopen(f"{address}/health/ready", timeout=30) as response:
             assert json.load(response)["modules"] == {"rcy_scale": "ok"}
