@@ -8,7 +8,38 @@ from typing import Protocol
 from recyclic.core.events.entries import Ack, DeadLetter, Entry, Pair, Snapshot, StreamState, Verdict, Want
 
 
-class Streams(Protocol):
+class Ledger(Protocol):
+    """What operators and the janitor need of Redis, beside the hot path."""
+
+    async def events(self) -> list[StreamState]:
+        """Return every event's stream with its groups, dead letters included."""
+        ...
+
+    async def dead_letters(self, pair: Pair, *, start: str = "-", limit: int = 100) -> list[DeadLetter]:
+        """Return a group's dead letters from `start` on, oldest first."""
+        ...
+
+    async def requeue(self, pair: Pair, letter_id: str, now: float) -> bool:
+        """Give a dead letter back to its group, with no attempt counted; return whether there was one."""
+        ...
+
+    async def drop(self, pair: Pair, letter_id: str) -> bool:
+        """Delete a dead letter; return whether there was one."""
+        ...
+
+    async def trim(self, event: str, maxlen: int, *, exact: bool = False) -> int:
+        """Trim the stream towards `maxlen`, never beyond what some group has not acked; return how many went.
+
+        Whole nodes of the stream go, about a hundred entries each, unless `exact`.
+        """
+        ...
+
+    async def length(self, event: str) -> int:
+        """Return how many entries the stream holds."""
+        ...
+
+
+class Streams(Ledger, Protocol):
     """What the bus needs of Redis. Every operation either happened or raised BusError; a lost reply may be both.
 
     An entry belongs to the consumer that read or claimed it. `Verdict.LOST` says that it belongs to another by now.
@@ -85,33 +116,6 @@ class Streams(Protocol):
 
     async def snapshot(self, pairs: Sequence[Pair]) -> Snapshot:
         """Return the state of all the groups at one moment."""
-        ...
-
-    async def events(self) -> list[StreamState]:
-        """Return every event's stream with its groups, dead letters included."""
-        ...
-
-    async def dead_letters(self, pair: Pair, *, start: str = "-", limit: int = 100) -> list[DeadLetter]:
-        """Return a group's dead letters from `start` on, oldest first."""
-        ...
-
-    async def requeue(self, pair: Pair, letter_id: str, now: float) -> bool:
-        """Give a dead letter back to its group, with no attempt counted; return whether there was one."""
-        ...
-
-    async def drop(self, pair: Pair, letter_id: str) -> bool:
-        """Delete a dead letter; return whether there was one."""
-        ...
-
-    async def trim(self, event: str, maxlen: int, *, exact: bool = False) -> int:
-        """Trim the stream towards `maxlen`, never beyond what some group has not acked; return how many went.
-
-        Whole nodes of the stream go, about a hundred entries each, unless `exact`.
-        """
-        ...
-
-    async def length(self, event: str) -> int:
-        """Return how many entries the stream holds."""
         ...
 
     async def ping(self) -> None:
