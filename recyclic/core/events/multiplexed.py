@@ -1,0 +1,227 @@
+"""Multiplexed: a wire over one connection that everybody shares. What is sent in one loop tick leaves in one write."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import hiredis
+from redis.asyncio.connection import AbstractConnection, DefaultParser
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import InvalidResponse, ReadOnlyError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from recyclic.core.events.wire import Command
+
+TIMEOUT = 5.0
+"""Seconds that the oldest command may wait for its reply."""
+
+BLOCK = 2.0
+"""Seconds that a blocking command asks the server to block, at most; its connection waits TIMEOUT beyond them."""
+
+_NOTHING = object()
+
+
+class Multiplexed:
+    """Commands of all tasks over one connection, replies matched in order; a second one for what blocks.
+
+    `connect` makes an unconnected redis-py connection, which knows address, password and TLS; opened at the first
+    command and again after a failure. Never shared with a forked child.
+    """
+
+    def __init__(self, connect: Callable[[], AbstractConnection], *, timeout: float = TIMEOUT) -> None:
+        self._connect = connect
+        self._timeout = timeout
+        self._link: _Link | None = None
+        self._opening: asyncio.Task[_Link] | None = None
+        self._waiting: Multiplexed | None = None
+
+    async def run(self, commands: Sequence[Command]) -> list[Any]:
+        """See Wire."""
+        link = self._link
+        if link is None or not link.usable or link.full is not None:
+            link = await self._usable()
+        return await link.send([words for _, words in commands])
+
+    async def atomically(self, commands: Sequence[Command]) -> list[Any]:
+        """See Wire."""
+        *_, replies = await self.run([("", ("MULTI",)), *commands, ("", ("EXEC",))])
+        if isinstance(replies, Exception):
+            raise replies
+        return list(replies)
+
+    async def wait(self, command: Command) -> Any:
+        """See Wire."""
+        if self._waiting is None:
+            self._waiting = Multiplexed(self._connect, timeout=BLOCK + TIMEOUT)
+        try:
+            [reply] = await self._waiting.run([command])
+        except asyncio.CancelledError:
+            self._waiting.abort()  # it would block whoever comes next
+            raise
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    def abort(self) -> None:
+        """Drop the connection; whoever waits for a reply is told."""
+        if self._link is not None:
+            self._link.abort(RedisConnectionError("the connection was given up"))
+
+    async def close(self) -> None:
+        """See Wire."""
+        if self._waiting is not None:
+            await self._waiting.close()
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.wait([self._opening])
+        if self._link is not None:
+            self._link.abort(RedisConnectionError("the connection was closed"))
+            await self._link.closed
+
+    async def _usable(self) -> _Link:
+        """Return a link that takes commands: the present one once it has sent what it holds, or a new one."""
+        while True:
+            link = self._link
+            if link is None or not link.usable:
+                if self._opening is None or self._opening.done():
+                    self._opening = asyncio.create_task(self._open(), name="recyclic-bus-connect")
+                link = await asyncio.shield(self._opening)
+            if link.full is None:
+                return link
+            await asyncio.shield(link.full)
+
+    async def _open(self) -> _Link:
+        connection = self._connect()
+        try:
+            await connection.connect()
+            self._link = _Link(connection, self._timeout)
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        return self._link
+
+
+class _Batch:
+    """Commands that were sent together, and the replies that have come."""
+
+    __slots__ = ("future", "replies", "sent_at", "size")
+
+    def __init__(self, future: asyncio.Future[list[Any]], size: int, sent_at: float) -> None:
+        self.future = future
+        self.size = size
+        self.sent_at = sent_at
+        self.replies: list[Any] = []
+
+
+class _Link(asyncio.Protocol):
+    """One open connection. It takes the transport over from redis-py, which has connected and signed in."""
+
+    def __init__(self, connection: AbstractConnection, timeout: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._pid = os.getpid()
+        self._timeout = timeout
+        self._pending: deque[_Batch] = deque()
+        self._unsent: list[bytes] = []
+        self._error: Exception | None = None
+        self._reader = hiredis.Reader(
+            protocolError=InvalidResponse, replyError=DefaultParser.parse_error, notEnoughData=_NOTHING
+        )
+        self.full: asyncio.Future[None] | None = None
+        self.closed: asyncio.Future[None] = self._loop.create_future()
+        writer = connection._writer  # noqa: SLF001 - there is no public way to the transport
+        assert writer is not None
+        self._writer = writer  # whose end would close the transport
+        connection._reader = connection._writer = None  # noqa: SLF001 - it is ours from here on
+        self._transport: asyncio.WriteTransport = writer.transport
+        self._transport.set_protocol(self)
+        self._watch = self._loop.call_later(timeout / 4, self._look)
+        if self._transport.is_closing():
+            self.connection_lost(None)
+
+    @property
+    def usable(self) -> bool:
+        """Return whether commands can be sent: it is open, and this is the process that opened it."""
+        return self._error is None and self._pid == os.getpid()
+
+    def send(self, commands: Sequence[tuple[Any, ...]]) -> asyncio.Future[list[Any]]:
+        """Send commands with whatever else is sent in this tick of the loop; return their replies to come."""
+        packed = [hiredis.pack_command(words) for words in commands]
+        if not self._unsent:
+            self._loop.call_soon(self._flush)
+        self._unsent += packed
+        future: asyncio.Future[list[Any]] = self._loop.create_future()
+        self._pending.append(_Batch(future, len(packed), self._loop.time()))
+        return future
+
+    def abort(self, error: Exception) -> None:
+        """Close at once; every reply that has not come fails with `error`."""
+        if self._error is None:
+            self._error = error
+        if self._pid == os.getpid():
+            self._transport.abort()
+        self._fail()
+
+    def _flush(self) -> None:
+        packed, self._unsent = self._unsent, []
+        if packed and self._error is None:
+            self._transport.write(b"".join(packed))
+
+    def data_received(self, data: bytes) -> None:
+        """Match replies with the commands that wait for them, in order."""
+        reader, pending = self._reader, self._pending
+        try:
+            reader.feed(data)
+            while (reply := reader.gets()) is not _NOTHING:
+                batch = pending[0]
+                batch.replies.append(reply)
+                if len(batch.replies) == batch.size:
+                    pending.popleft()
+                    if not batch.future.done():
+                        batch.future.set_result(batch.replies)
+                if reply.__class__ is ReadOnlyError:
+                    self.abort(reply)  # type: ignore[arg-type]  # a replica by now: look for the master anew
+                    return
+        except (InvalidResponse, IndexError) as error:
+            self.abort(RedisConnectionError(f"the server answered what nobody asked: {error}"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell whoever waits."""
+        self._watch.cancel()
+        if self._error is None:
+            self._error = RedisConnectionError(f"the connection was lost: {exc or 'closed by the server'}")
+        self._fail()
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+    def pause_writing(self) -> None:
+        """Let nobody send more before the server has taken what there is."""
+        self.full = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        """Let them go on."""
+        full, self.full = self.full, None
+        if full is not None and not full.done():
+            full.set_result(None)
+
+    def _look(self) -> None:
+        """Give the connection up when the oldest command has waited too long."""
+        if self._pending and self._loop.time() - self._pending[0].sent_at > self._timeout:
+            self.abort(RedisTimeoutError(f"no reply within {self._timeout:g} s"))
+            return
+        self._watch = self._loop.call_later(self._timeout / 4, self._look)
+
+    def _fail(self) -> None:
+        pending, self._unsent = list(self._pending), []
+        self._pending.clear()
+        for batch in pending:
+            if not batch.future.done():
+                error = type(self._error)(*self._error.args) if self._error else RedisConnectionError()
+                batch.future.set_exception(error)
+        self.resume_writing()

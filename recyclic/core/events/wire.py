@@ -1,0 +1,70 @@
+"""Wire: how commands reach a Redis and replies come back. The plain one goes through redis-py's own client."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from redis.asyncio import Redis
+
+Words = tuple[Any, ...]
+"""One command: its name and arguments, each text, bytes or a number."""
+
+Command = tuple[str, Words]
+"""The key that says which node serves the command, and its words."""
+
+
+class Wire(Protocol):
+    """Replies come undecoded, as RESP2 has them. An error reply is an exception in its place, never raised."""
+
+    async def run(self, commands: Sequence[Command]) -> list[Any]:
+        """Send the commands together and return their replies, in order.
+
+        Never sends anything twice: when the way to the server fails, each command may have run or not.
+
+        Raises:
+            RedisError, OSError: the server could not be reached, or did not answer in time.
+        """
+        ...
+
+    async def atomically(self, commands: Sequence[Command]) -> list[Any]:
+        """Run the commands as one transaction for each node."""
+        ...
+
+    async def wait(self, command: Command) -> Any:
+        """Run a command that blocks on the server, on a connection of its own; cancelling it is safe."""
+        ...
+
+    async def close(self) -> None:
+        """Close what this wire opened itself."""
+        ...
+
+
+class PlainWire:
+    """Runs commands through redis-py's client: for the in-process fake, which speaks no wire protocol."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+
+    async def run(self, commands: Sequence[Command]) -> list[Any]:
+        """See Wire."""
+        return await self._piped(commands, transaction=False)
+
+    async def atomically(self, commands: Sequence[Command]) -> list[Any]:
+        """See Wire."""
+        return await self._piped(commands, transaction=True)
+
+    async def wait(self, command: Command) -> Any:
+        """See Wire. The in-process fake must never be asked to block, so nothing calls this there."""
+        [reply] = await self.run([command])
+        return reply
+
+    async def close(self) -> None:
+        """See Wire."""
+
+    async def _piped(self, commands: Sequence[Command], *, transaction: bool) -> list[Any]:
+        pipe = self._client.pipeline(transaction=transaction)
+        pipe.response_callbacks = {}  # replies as they come, like those of the other wires
+        for _, words in commands:
+            pipe.execute_command(*words)
+        return list(await pipe.execute(raise_on_error=False))
