@@ -100,7 +100,7 @@ class Multiplexed:
     async def _open(self) -> _Link:
         connection = self._connect()
         try:
-            await connection.connect()
+            await connection.connect()  # type: ignore[no-untyped-call]
             self._link = _Link(connection, self._timeout)
         except BaseException:
             await connection.disconnect(nowait=True)
@@ -186,7 +186,7 @@ class _Link(asyncio.Protocol):
                     if not batch.future.done():
                         batch.future.set_result(batch.replies)
                 if reply.__class__ is ReadOnlyError:
-                    self.abort(reply)  # type: ignore[arg-type]  # a replica by now: look for the master anew
+                    self.abort(reply)  # a replica by now: look for the master anew
                     return
         except (InvalidResponse, IndexError) as error:
             self.abort(RedisConnectionError(f"the server answered what nobody asked: {error}"))

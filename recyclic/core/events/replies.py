@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -18,7 +18,17 @@ async def speaking(doing: str) -> AsyncIterator[None]:
     try:
         yield
     except (RedisError, OSError) as error:
-        raise BusError(_problem(error, doing)) from error
+        raise failed(error, doing) from error
+
+
+def failed(error: Exception, doing: str) -> BusError:
+    """Return the BusError for an error of Redis or of the way to it."""
+    return BusError(_problem(error, doing))
+
+
+def flat(reply: Sequence[Any]) -> dict[Any, Any]:
+    """Read names and values that alternate."""
+    return dict(zip(reply[::2], reply[1::2], strict=True))
 
 
 def _problem(error: Exception, doing: str) -> Problem:
@@ -45,39 +55,39 @@ def verdict(reply: Any) -> Verdict:
 
 def read(reply: Any) -> list[Entry]:
     """Read the reply of XREADGROUP over one stream."""
-    return [Entry(entry_id.decode(), fields) for _, rows in reply or () for entry_id, fields in rows]
+    return [Entry(entry_id.decode(), flat(fields)) for _, rows in reply or () for entry_id, fields in rows]
 
 
 def entries(rows: Iterable[Any]) -> list[Entry]:
     """Read entries as the scripts return them."""
     return [
-        Entry(entry_id.decode(), dict(zip(flat[::2], flat[1::2], strict=True)) if flat else None, int(attempts))
-        for entry_id, attempts, flat in rows
+        Entry(entry_id.decode(), flat(fields) if fields else None, int(attempts)) for entry_id, attempts, fields in rows
     ]
 
 
-def consumers(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+def consumers(rows: Iterable[Sequence[Any]]) -> dict[str, int]:
     """Read XINFO CONSUMERS: each consumer with the number of entries it holds."""
-    return {row["name"].decode(): int(row["pending"]) for row in rows}
+    return {row[b"name"].decode(): int(row[b"pending"]) for row in map(flat, rows)}
 
 
 def state(stream: tuple[Any, Any], pair: Pair, pending: Any, retry: Any, attempts: Any) -> GroupState:
     """Read the replies of a snapshot that are about one group."""
     info, groups = stream
-    group = next((row for row in groups or () if row["name"].decode() == pair[1]), None)
+    group = next((row for row in map(flat, groups or ()) if row[b"name"].decode() == pair[1]), None)
     rows = unless_missing(pending, list)
     if info is None or group is None or rows is None:
-        return GroupState(False, "0-0", "0-0", info is not None and bool(info["length"]), ())
-    last, delivered = info["last-entry"], group["last-delivered-id"].decode()
+        return GroupState(False, "0-0", "0-0", info is not None and bool(info[b"length"]), ())
+    last, delivered = info[b"last-entry"], group[b"last-delivered-id"].decode()
     newest = last[0].decode() if last else "0-0"
-    due = {entry_id.decode(): score for entry_id, score in retry}
+    due = {entry_id.decode(): float(score) for entry_id, score in flat(retry).items()}
+    ended_badly = flat(attempts)
     return GroupState(
         exists=True,
-        last_generated=info["last-generated-id"].decode(),
+        last_generated=info[b"last-generated-id"].decode(),
         last_delivered=delivered,
         unread=as_number(newest) > as_number(delivered),
         pending=tuple(
-            Pending(entry_id.decode(), consumer.decode(), int(attempts.get(entry_id, 0)), due.get(entry_id.decode()))
-            for entry_id, consumer in ((row["message_id"], row["consumer"]) for row in rows)
+            Pending(entry_id.decode(), consumer.decode(), int(ended_badly.get(entry_id, 0)), due.get(entry_id.decode()))
+            for entry_id, consumer, *_ in rows
         ),
     )

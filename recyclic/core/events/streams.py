@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from redis.asyncio import ConnectionPool, Redis
-from redis.exceptions import NoScriptError
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError, RedisError
 
 from recyclic.core.events import replies, scripts
 from recyclic.core.events.bell import Bell
@@ -25,7 +26,9 @@ from recyclic.core.events.entries import (
 )
 from recyclic.core.events.keys import STREAM, dead_key, pair_keys
 from recyclic.core.events.ledger import RedisLedger
+from recyclic.core.events.multiplexed import BLOCK, Multiplexed
 from recyclic.core.events.port import Streams
+from recyclic.core.events.wire import Command, PlainWire, Wire
 from recyclic.errors import BusError, Problem
 
 __all__ = [
@@ -44,52 +47,49 @@ __all__ = [
     "Want",
 ]
 
-BLOCK = 2.0
-"""Seconds that the doorbell's read blocks on the server; its socket timeout lies above it."""
-
-APPENDS = 8
-"""Appends of one process that are under way at once: each takes a connection of the client's pool."""
-
 HEARTBEATS = "recyclic:heartbeats"
 
 
 class RedisStreams(RedisLedger):
     """Streams on a Redis or Valkey server, or with `blocking=False` on an in-process fake, never asked to block.
 
-    `client` must speak `protocol=2`, not decode responses, and belongs to the caller. On a fake, give all the
-    transports of one server the same `bell`.
+    `client` must speak `protocol=2`, not decode responses, and belongs to the caller. The hot path has a `wire` of its
+    own: by default one connection to where the client goes. On a fake, give all the transports of one server the same
+    `bell`.
     """
 
-    def __init__(self, client: Redis, *, blocking: bool = True, bell: Bell | None = None) -> None:
-        options = client.connection_pool.connection_kwargs
-        if options.get("protocol") not in (2, "2") or options.get("decode_responses"):
-            raise BusError(
-                Problem(
-                    "the Redis client speaks another protocol", "RedisStreams", "open it with protocol=2, undecoded"
-                )
-            )
+    def __init__(
+        self, client: Redis, *, blocking: bool = True, bell: Bell | None = None, wire: Wire | None = None
+    ) -> None:
         self.client = client
         self.blocking = blocking
         self._bell = bell or Bell()
-        self._doorbell: Redis | None = None
-        self._shas: dict[str, str] = {}
-        self._appends = asyncio.Semaphore(APPENDS)
+        self._wire = wire or _wire_of(client, blocking=blocking)
 
     async def append(self, event: str, fields: Mapping[str, bytes]) -> str:
         """See Streams."""
-        async with self._appends, replies.speaking(f"append to {STREAM}{event}"):
-            entry_id = await self._do("XADD", STREAM + event, "*", *(part for item in fields.items() for part in item))
-        self._bell.ring(event)
+        key = STREAM + event
+        words = ["XADD", key, "*"]
+        for item in fields.items():
+            words += item  # type: ignore[arg-type]
+        try:
+            [entry_id] = await self._wire.run([(key, tuple(words))])
+        except (RedisError, OSError) as error:
+            raise replies.failed(error, f"append to {key}") from error
+        if isinstance(entry_id, Exception):
+            raise replies.failed(entry_id, f"append to {key}") from entry_id
+        if not self.blocking:
+            self._bell.ring(event)
         return str(entry_id.decode())
 
     async def ensure_groups(self, pairs: Iterable[Pair]) -> list[Pair]:
         """See Streams."""
         wanted = list(pairs)
+        calls = [
+            (STREAM + event, ("XGROUP", "CREATE", STREAM + event, group, "0", "MKSTREAM")) for event, group in wanted
+        ]
         async with replies.speaking("create groups"):
-            pipe = self.client.pipeline(transaction=False)
-            for event, group in wanted:
-                pipe.execute_command("XGROUP", "CREATE", STREAM + event, group, "0", "MKSTREAM")
-            answers = await pipe.execute(raise_on_error=False) if wanted else []
+            answers = await self._wire.run(calls) if calls else []
             for reply in answers:
                 if isinstance(reply, Exception) and "BUSYGROUP" not in str(reply):
                     raise reply
@@ -97,13 +97,12 @@ class RedisStreams(RedisLedger):
 
     async def read(self, consumer: str, wants: Sequence[Want]) -> list[list[Entry] | None]:
         """See Streams."""
+        calls = [
+            (STREAM + event, ("XREADGROUP", "GROUP", group, consumer, "COUNT", count, "STREAMS", STREAM + event, ">"))
+            for (event, group), count in wants
+        ]
         async with replies.speaking("read"):
-            pipe = self.client.pipeline(transaction=False)
-            for (event, group), count in wants:
-                pipe.execute_command(
-                    "XREADGROUP", "GROUP", group, consumer, "COUNT", count, "STREAMS", STREAM + event, ">"
-                )
-            return [replies.unless_missing(reply, replies.read) for reply in await pipe.execute(raise_on_error=False)]
+            return [replies.unless_missing(reply, replies.read) for reply in await self._wire.run(calls)]
 
     async def ack(self, consumer: str, acks: Sequence[Ack]) -> list[list[Verdict]]:
         """See Streams."""
@@ -163,25 +162,20 @@ class RedisStreams(RedisLedger):
 
     async def beat(self, consumer: str) -> dict[str, int]:
         """See Streams."""
-        async with replies.speaking("heartbeat"):
-            pipe = self.client.pipeline(transaction=False)
-            pipe.execute_command("HINCRBY", HEARTBEATS, consumer, 1)
-            pipe.execute_command("HGETALL", HEARTBEATS)
-            _, counters = await pipe.execute()
-        return {name.decode(): int(count) for name, count in counters.items()}
+        beat = (HEARTBEATS, ("HINCRBY", HEARTBEATS, consumer, 1))
+        raised, counters = await self._run("heartbeat", [beat, (HEARTBEATS, ("HGETALL", HEARTBEATS))])
+        del raised
+        return {name.decode(): int(count) for name, count in replies.flat(counters).items()}
 
     async def forget_beat(self, consumer: str) -> None:
         """See Streams."""
-        async with replies.speaking("heartbeat"):
-            await self._do("HDEL", HEARTBEATS, consumer)
+        await self._run("heartbeat", [(HEARTBEATS, ("HDEL", HEARTBEATS, consumer))])
 
     async def consumers(self, pairs: Sequence[Pair]) -> list[dict[str, int]]:
         """See Streams."""
+        calls = [(STREAM + event, ("XINFO", "CONSUMERS", STREAM + event, group)) for event, group in pairs]
         async with replies.speaking("list consumers"):
-            pipe = self.client.pipeline(transaction=False)
-            for event, group in pairs:
-                pipe.execute_command("XINFO CONSUMERS", STREAM + event, group)
-            answers = await pipe.execute(raise_on_error=False) if pairs else []
+            answers = await self._wire.run(calls) if calls else []
         return [replies.unless_missing(reply, replies.consumers) or {} for reply in answers]
 
     async def remove_consumer(self, pair: Pair, consumer: str) -> bool:
@@ -194,50 +188,38 @@ class RedisStreams(RedisLedger):
         wanted = list(events)
         if not self.blocking:
             return self._bell.positions(wanted)
-        async with replies.speaking("look at the streams' ends"):
-            pipe = self.client.pipeline(transaction=False)
-            for event in wanted:
-                pipe.execute_command("XREVRANGE", STREAM + event, "+", "-", "COUNT", 1)
-            answers = await pipe.execute() if wanted else []
+        calls = [(STREAM + event, ("XREVRANGE", STREAM + event, "+", "-", "COUNT", 1)) for event in wanted]
+        answers = await self._run("look at the streams' ends", calls)
         return {event: rows[0][0].decode() if rows else "0-0" for event, rows in zip(wanted, answers, strict=True)}
 
     async def news(self, positions: Mapping[str, str]) -> dict[str, str]:
         """See Streams."""
         if not self.blocking:
             return await self._bell.news(positions)
-        if self._doorbell is None:
-            self._doorbell = self._own_client()
         keys = [STREAM + event for event in positions]
+        words = ("XREAD", "COUNT", 1, "BLOCK", int(BLOCK * 1000), "STREAMS", *keys, *positions.values())
         async with replies.speaking("wait for news"):
-            reply = await self._do(
-                "XREAD",
-                "COUNT",
-                1,
-                "BLOCK",
-                int(BLOCK * 1000),
-                "STREAMS",
-                *keys,
-                *positions.values(),
-                by=self._doorbell,
-            )
+            reply = await self._wire.wait((keys[0], words))
         return {name.decode().removeprefix(STREAM): rows[0][0].decode() for name, rows in reply or ()}
 
     async def snapshot(self, pairs: Sequence[Pair]) -> Snapshot:
         """See Streams."""
         names = list(dict.fromkeys(event for event, _ in pairs))
+        calls: list[Command] = []
+        for event in names:
+            key = STREAM + event
+            calls += [(key, ("XINFO", "STREAM", key)), (key, ("XINFO", "GROUPS", key))]
+        for pair in pairs:
+            key, retry, attempts = pair_keys(pair)
+            calls += [
+                (key, ("XPENDING", key, pair[1], "-", "+", 1_000_000)),
+                (key, ("ZRANGE", retry, 0, -1, "WITHSCORES")),
+                (key, ("HGETALL", attempts)),
+            ]
         async with replies.speaking("take a snapshot"):
-            pipe = self.client.pipeline(transaction=True)
-            for event in names:
-                pipe.execute_command("XINFO STREAM", STREAM + event)
-                pipe.execute_command("XINFO GROUPS", STREAM + event)
-            for pair in pairs:
-                stream, retry, attempts = pair_keys(pair)
-                pipe.xpending_range(stream, pair[1], "-", "+", 1_000_000)
-                pipe.zrange(retry, 0, -1, withscores=True)
-                pipe.execute_command("HGETALL", attempts)
-            answers = iter(await pipe.execute(raise_on_error=False))
+            answers = iter(await self._wire.atomically(calls) if calls else [])
         streams = {
-            event: (replies.unless_missing(next(answers), dict), replies.unless_missing(next(answers), list))
+            event: (replies.unless_missing(next(answers), replies.flat), replies.unless_missing(next(answers), list))
             for event in names
         }
         return Snapshot(
@@ -246,42 +228,52 @@ class RedisStreams(RedisLedger):
 
     async def ping(self) -> None:
         """See Streams."""
-        async with replies.speaking("reach the server"):
-            await self._do("PING")
+        await self._run("reach the server", [("", ("PING",))])
 
     async def close(self) -> None:
         """See Streams."""
-        if self._doorbell is not None:
-            await self._doorbell.aclose()
-            self._doorbell = None
+        await self._wire.close()
 
-    async def _do(self, *command: Any, by: Redis | None = None) -> Any:
-        return await (by or self.client).execute_command(*command)  # type: ignore[no-untyped-call]
+    async def _do(self, *command: Any) -> Any:
+        return await self.client.execute_command(*command)  # type: ignore[no-untyped-call]
 
-    def _own_client(self) -> Redis:
-        pool = self.client.connection_pool
-        options = {**pool.connection_kwargs, "socket_timeout": BLOCK + 5.0}
-        return Redis.from_pool(ConnectionPool(pool.connection_class, max_connections=2, **options))
+    async def _run(self, doing: str, calls: Sequence[Command]) -> list[Any]:
+        """Run commands of which none may fail."""
+        async with replies.speaking(doing):
+            answers = await self._wire.run(calls) if calls else []
+            for reply in answers:
+                if isinstance(reply, Exception):
+                    raise reply
+        return answers
 
     async def _eval(self, doing: str, calls: Sequence[tuple[str, Sequence[str], Sequence[Any]]]) -> list[Any]:
-        """Run scripts in one round trip. An error of one is its reply; scripts that the server lacks are loaded."""
+        """Run scripts in one round trip, each where its keys are. An error of one is its reply.
+
+        A server that does not know a script by its digest is sent the text, which it then knows.
+        """
         if not calls:
             return []
         async with replies.speaking(doing):
-            for script in {script for script, _, _ in calls}.difference(self._shas):
-                self._shas[script] = (await self.client.script_load(script)) or ""
-            answers = await self._evalsha(calls)
+            answers = await self._wire.run(
+                [(keys[0], ("EVALSHA", _digest(script), len(keys), *keys, *args)) for script, keys, args in calls]
+            )
             lacking = [index for index, reply in enumerate(answers) if isinstance(reply, NoScriptError)]
             if lacking:
-                for script in {calls[index][0] for index in lacking}:
-                    await self.client.script_load(script)
-                again = await self._evalsha([calls[index] for index in lacking])
-                for index, reply in zip(lacking, again, strict=True):
+                again = [calls[index] for index in lacking]
+                whole = [(keys[0], ("EVAL", script, len(keys), *keys, *args)) for script, keys, args in again]
+                for index, reply in zip(lacking, await self._wire.run(whole), strict=True):
                     answers[index] = reply
         return answers
 
-    async def _evalsha(self, calls: Sequence[tuple[str, Sequence[str], Sequence[Any]]]) -> list[Any]:
-        pipe = self.client.pipeline(transaction=False)
-        for script, keys, args in calls:
-            pipe.execute_command("EVALSHA", self._shas[script], len(keys), *keys, *args)
-        return list(await pipe.execute(raise_on_error=False))
+
+@cache
+def _digest(script: str) -> str:
+    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+
+
+def _wire_of(client: Redis, *, blocking: bool) -> Wire:
+    pool = client.connection_pool
+    if pool.connection_kwargs.get("protocol") not in (2, "2") or pool.connection_kwargs.get("decode_responses"):
+        remedy = "open it with protocol=2, undecoded"
+        raise BusError(Problem("the Redis client speaks another protocol", "RedisStreams", remedy))
+    return Multiplexed(pool.make_connection) if blocking else PlainWire(client)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -40,11 +41,16 @@ class Wire(Protocol):
         ...
 
 
+AT_ONCE = 8
+"""Calls of one plain wire that are under way at once: each takes a connection of the client's pool."""
+
+
 class PlainWire:
     """Runs commands through redis-py's client: for the in-process fake, which speaks no wire protocol."""
 
     def __init__(self, client: Redis) -> None:
         self._client = client
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def run(self, commands: Sequence[Command]) -> list[Any]:
         """See Wire."""
@@ -67,4 +73,5 @@ class PlainWire:
         pipe.response_callbacks = {}  # replies as they come, like those of the other wires
         for _, words in commands:
             pipe.execute_command(*words)
-        return list(await pipe.execute(raise_on_error=False))
+        async with self._turns:
+            return list(await pipe.execute(raise_on_error=False))
