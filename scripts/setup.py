@@ -3,7 +3,7 @@
 Standard library only, because it runs before anything is installed. Each step leaves a stamp of what it was made from,
 so that a second run does nothing and takes no time. What cannot be had ends with what is missing and how to get it.
 
-    python3 scripts/setup.py run|test
+    python3 scripts/setup.py run|test|bench
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 BIN = VENV / "bin"
 STAMPS = VENV / "stamps"
+BENCH = ROOT / ".venv-bench"
 FRONTEND = ROOT / "frontend"
 OLDEST_NODE = 20
 
@@ -63,13 +64,13 @@ def fingerprint(*paths: Path, extra: str = "") -> str:
 
 
 @contextlib.contextmanager
-def stamped(name: str, print_: str) -> Iterator[bool]:
+def stamped(name: str, print_: str, stamps: Path = STAMPS) -> Iterator[bool]:
     """Yield whether the step `name` must run; keep its fingerprint once the block has passed."""
-    stamp = STAMPS / name
+    stamp = stamps / name
     needed = not stamp.exists() or stamp.read_text() != print_
     yield needed
     if needed:
-        STAMPS.mkdir(parents=True, exist_ok=True)
+        stamps.mkdir(parents=True, exist_ok=True)
         stamp.write_text(print_)
 
 
@@ -91,9 +92,7 @@ def apt_install(*packages: str) -> None:
 
 def python_environment() -> None:
     """Make `.venv` and install the locked packages, verified by their hashes."""
-    if not (BIN / "python").exists() or made_by_another_python():
-        say(f"making .venv with Python {platform.python_version()}")
-        make_venv()
+    ensure_venv(VENV)
     lock = ROOT / "requirements-dev.lock"
     with stamped("python", fingerprint(lock, ROOT / "pyproject.toml", extra=sys.version)) as needed:
         if needed:
@@ -113,26 +112,45 @@ def python_environment() -> None:
             )
 
 
-def made_by_another_python() -> bool:
-    """Return whether `.venv` is of another Python than the one that was asked for now."""
-    settings = (VENV / "pyvenv.cfg").read_text(encoding="utf-8")
+def bench_environment() -> None:
+    """Make `.venv-bench` with what the host runs on and the peers of its bus, so that `.venv` never holds them."""
+    ensure_venv(BENCH)
+    lock = ROOT / "requirements-bench.lock"
+    with stamped("python", fingerprint(lock, extra=sys.version), BENCH / "stamps") as needed:
+        if needed:
+            say("installing the locked packages of the benchmark (about a minute, once)")
+            run(BENCH / "bin/python", "-m", "pip", "install", "-q", "--require-hashes", "-r", lock, quiet=True)
+    if shutil.which("redis-benchmark") is None and may_apt():
+        with contextlib.suppress(CannotSetUpError):  # without it the benchmark says so and goes on
+            apt_install("redis-tools")
+
+
+def ensure_venv(where: Path) -> None:
+    """Make a virtual environment, anew where it is of another Python than the one that was asked for now."""
+    if not (where / "bin" / "python").exists() or made_by_another_python(where):
+        say(f"making {where.name} with Python {platform.python_version()}")
+        make_venv(where)
+
+
+def made_by_another_python(where: Path) -> bool:
+    settings = (where / "pyvenv.cfg").read_text(encoding="utf-8")
     version = rf"{sys.version_info.major}\.{sys.version_info.minor}\."
     return not re.search(rf"^version(_info)? *= *{version}", settings, re.MULTILINE)
 
 
-def make_venv() -> None:
+def make_venv(where: Path) -> None:
     try:
-        venv.EnvBuilder(with_pip=True, clear=VENV.exists()).create(VENV)
+        venv.EnvBuilder(with_pip=True, clear=where.exists()).create(where)
     except (ImportError, subprocess.CalledProcessError) as error:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
-        shutil.rmtree(VENV, ignore_errors=True)
+        shutil.rmtree(where, ignore_errors=True)
         if not may_apt():
             raise CannotSetUpError(
                 f"this Python {version} cannot make a virtual environment (its package ensurepip is missing).\n"
                 f"On Debian or Ubuntu: sudo apt-get install python3-venv    (or python{version}-venv)"
             ) from error
         apt_install("python3-venv")
-        run(sys.executable, "-m", "venv", VENV, quiet=True)
+        run(sys.executable, "-m", "venv", where, quiet=True)
 
 
 def node() -> None:
@@ -237,6 +255,9 @@ def main() -> int:
         return 1
     goal = sys.argv[1] if len(sys.argv) > 1 else "run"
     try:
+        if goal == "bench":
+            bench_environment()
+            return 0
         python_environment()
         front_end()
         redis_server()
