@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -16,7 +15,7 @@ from recyclic.core.events.consumer import Consumer
 from recyclic.core.events.context import Cause
 from recyclic.core.events.dead_letters import DeadLetters
 from recyclic.core.events.entries import Snapshot
-from recyclic.core.events.event import Envelope, Event
+from recyclic.core.events.event import Envelope, Event, timestamp
 from recyclic.core.events.ids import new_id
 from recyclic.core.events.observer import Observer, Observers
 from recyclic.core.events.outbox import Outbox
@@ -217,7 +216,7 @@ class Broker:
             EventError: JSON cannot hold it, for example an integer beyond 64 bits.
         """
         try:
-            orjson.dumps(data)
+            body = orjson.dumps(data)
         except TypeError as error:
             raise EventError(Problem(f"the payload cannot be written as JSON: {error}", where)) from error
         now = self.clock.now()
@@ -226,9 +225,10 @@ class Broker:
             id=event_id,
             event=event.name,
             source=source,
-            time=datetime.fromtimestamp(now, UTC),
+            time=timestamp(now),
             version=event.version,
             data=data,
+            body=body,
             correlation_id=cause[0] or event_id,
             causation_id=cause[1],
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -15,6 +14,8 @@ from recyclic.errors import EventError, Problem
 
 _HUMP = re.compile(r"(?<!^)(?=[A-Z])")
 _NAME = re.compile(r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")
+_JSON = b"application/json"
+_SPEC = b"1.0"
 
 
 class Event(BaseModel):
@@ -41,110 +42,277 @@ def is_event_name(name: str) -> bool:
     return bool(_NAME.match(name))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventMeta:
+class _Attributes:
+    """What EventMeta and Envelope have in common: plain slots, because one of each is made for every delivery."""
+
+    __slots__ = (
+        "_time",
+        "causation_id",
+        "correlation_id",
+        "event",
+        "id",
+        "replayed",
+        "source",
+        "subject",
+        "traceparent",
+        "version",
+    )
+
+    _time: datetime | str
+    id: str
+    event: str
+    source: str
+    version: int
+    subject: str | None
+    correlation_id: str | None
+    causation_id: str | None
+    traceparent: str | None
+    replayed: bool
+
+    @property
+    def time(self) -> datetime:
+        """Return when it happened, with its time zone."""
+        time = self._time
+        if isinstance(time, str):
+            time = self._time = _parsed(time)
+        return time
+
+    def _values(self) -> tuple[object, ...]:
+        raise NotImplementedError
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other._values() == self._values()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.id))
+
+
+class EventMeta(_Attributes):
     """The envelope without its payload. A handler that names a `meta: EventMeta` parameter gets it.
 
     `id` is stable over retries, relays and replays: be idempotent by it. `attempt` counts from 1.
     """
 
-    id: str
-    event: str
-    source: str
-    time: datetime
-    version: int = 1
-    correlation_id: str | None = None
-    causation_id: str | None = None
-    traceparent: str | None = None
-    replayed: bool = False
-    attempt: int = 1
+    __slots__ = ("attempt",)
+
+    def __init__(  # noqa: PLR0913 - one for each attribute, all by name
+        self,
+        *,
+        id: str,  # noqa: A002 - the attribute's name in CloudEvents
+        event: str,
+        source: str,
+        time: datetime,
+        version: int = 1,
+        subject: str | None = None,
+        correlation_id: str | None = None,
+        causation_id: str | None = None,
+        traceparent: str | None = None,
+        replayed: bool = False,
+        attempt: int = 1,
+    ) -> None:
+        self.id = id
+        self.event = event
+        self.source = source
+        self._time = time
+        self.version = version
+        self.subject = subject
+        self.correlation_id = correlation_id
+        self.causation_id = causation_id
+        self.traceparent = traceparent
+        self.replayed = replayed
+        self.attempt = attempt
+
+    def _values(self) -> tuple[object, ...]:
+        return (
+            *(self.id, self.event, self.source, self.time, self.version, self.subject, self.correlation_id),
+            *(self.causation_id, self.traceparent, self.replayed, self.attempt),
+        )
+
+    def __repr__(self) -> str:
+        return f"EventMeta({self.event} {self.id} of {self.source}, attempt {self.attempt})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Envelope:
+class Envelope(_Attributes):
     """One event on the wire: CloudEvents 1.0 attributes as plain fields, always in the same order, and JSON `data`.
 
-    Source: CloudEvents 1.0, binary mode; see `docs/events.md`.
+    Source: CloudEvents 1.0, binary mode; see `docs/wire-format.md`. `body` is `data` as JSON, where the caller has it.
     """
 
-    id: str
-    event: str
-    source: str
-    time: datetime
-    version: int = 1
-    data: Mapping[str, Any] = field(default_factory=dict)
-    correlation_id: str | None = None
-    causation_id: str | None = None
-    traceparent: str | None = None
-    replayed: bool = False
+    __slots__ = ("_body", "data")
+
+    def __init__(  # noqa: PLR0913 - one for each attribute, all by name
+        self,
+        *,
+        id: str,  # noqa: A002 - the attribute's name in CloudEvents
+        event: str,
+        source: str,
+        time: datetime | str,
+        version: int = 1,
+        data: Mapping[str, Any] | None = None,
+        subject: str | None = None,
+        correlation_id: str | None = None,
+        causation_id: str | None = None,
+        traceparent: str | None = None,
+        replayed: bool = False,
+        body: bytes | None = None,
+    ) -> None:
+        self.id = id
+        self.event = event
+        self.source = source
+        self._time = time
+        self.version = version
+        self.data: Mapping[str, Any] = {} if data is None else data
+        self.subject = subject
+        self.correlation_id = correlation_id
+        self.causation_id = causation_id
+        self.traceparent = traceparent
+        self.replayed = replayed
+        self._body = body
 
     def encode(self) -> dict[str, bytes]:
         """Return the fields of a stream entry, in wire order; optional ones only where they are set."""
+        time, body = self._time, self._body
+        if not isinstance(time, str):
+            time = time.astimezone(UTC).isoformat()
         fields: dict[str, bytes] = {
-            "specversion": b"1.0",
+            "specversion": _SPEC,
             "id": self.id.encode(),
             "source": self.source.encode(),
             "type": self.event.encode(),
-            "time": self.time.astimezone(UTC).isoformat().encode(),
-            "datacontenttype": b"application/json",
-            "dataschema": f"{self.event}/{self.version}".encode(),
-            "data": orjson.dumps(dict(self.data)),
+            "time": time.encode(),
+            "datacontenttype": _JSON,
+            "data": orjson.dumps(dict(self.data)) if body is None else body,
         }
-        optional = {
-            "correlationid": self.correlation_id,
-            "causationid": self.causation_id,
-            "traceparent": self.traceparent,
-            "replayed": "true" if self.replayed else None,
-        }
-        fields.update({key: value.encode() for key, value in optional.items() if value is not None})
+        if self.subject is not None:
+            fields["subject"] = self.subject.encode()
+        fields["dataschema"] = _schema(self.event, self.version)
+        if self.traceparent is not None:
+            fields["traceparent"] = self.traceparent.encode()
+        if self.correlation_id is not None:
+            fields["correlationid"] = self.correlation_id.encode()
+        if self.causation_id is not None:
+            fields["causationid"] = self.causation_id.encode()
+        if self.replayed:
+            fields["replayed"] = b"true"
         return fields
 
     @classmethod
     def decode(cls, fields: Mapping[bytes, bytes]) -> Envelope:
-        """Read a stream entry's fields.
+        """Read a stream entry's fields, in whatever order they stand.
 
         Raises:
             EventError: the entry is not one of ours, or is damaged; the text says which field.
         """
         try:
             data = orjson.loads(fields[b"data"])
-            if not isinstance(data, dict):
+            if data.__class__ is not dict:
                 raise EventError(Problem("data is not a JSON object", "envelope"))
-            time = datetime.fromisoformat(fields[b"time"].decode())
-            return cls(
-                id=fields[b"id"].decode(),
-                event=fields[b"type"].decode(),
-                source=fields[b"source"].decode(),
-                time=time if time.tzinfo else time.replace(tzinfo=UTC),
-                version=int(fields.get(b"dataschema", b"/1").rpartition(b"/")[2]),
-                data=data,
-                correlation_id=_text(fields, b"correlationid"),
-                causation_id=_text(fields, b"causationid"),
-                traceparent=_text(fields, b"traceparent"),
-                replayed=fields.get(b"replayed") == b"true",
-            )
+            envelope = _new(cls)
+            envelope.data = data
+            envelope._body = None  # noqa: SLF001 - this is its constructor
+            envelope.id = fields[b"id"].decode()
+            envelope.event = fields[b"type"].decode()
+            envelope.source = fields[b"source"].decode()
+            # Read now and not when asked for: 0.1 µs, and a damaged time is found before a handler runs.
+            time = _parsed(fields[b"time"].decode())
+            envelope._time = time if time.tzinfo else time.replace(tzinfo=UTC)  # noqa: SLF001 - this is its constructor
+            get = fields.get
+            schema = get(b"dataschema")
+            envelope.version = 1 if schema is None else _VERSIONS.get(schema) or _version(schema)
+            found = get(b"subject")
+            envelope.subject = None if found is None else found.decode()
+            found = get(b"traceparent")
+            envelope.traceparent = None if found is None else found.decode()
+            found = get(b"correlationid")
+            envelope.correlation_id = None if found is None else found.decode()
+            found = get(b"causationid")
+            envelope.causation_id = None if found is None else found.decode()
+            envelope.replayed = get(b"replayed") == b"true"
+            if get(b"specversion") != _SPEC or get(b"datacontenttype", _JSON) != _JSON:
+                _check_kind(fields)
         except KeyError as missing:
             name = missing.args[0].decode()
             raise EventError(Problem(f"the entry has no field {name!r}", "envelope")) from missing
         except (ValueError, TypeError) as error:
             raise EventError(Problem(f"the entry cannot be read: {error}", "envelope")) from error
+        if not (envelope.id and envelope.source):
+            raise EventError(Problem("id and source must not be empty", "envelope"))
+        return envelope
 
     def meta(self, attempt: int = 1) -> EventMeta:
         """Return what a handler sees of the envelope."""
-        return EventMeta(
-            id=self.id,
-            event=self.event,
-            source=self.source,
-            time=self.time,
-            version=self.version,
-            correlation_id=self.correlation_id,
-            causation_id=self.causation_id,
-            traceparent=self.traceparent,
-            replayed=self.replayed,
-            attempt=attempt,
+        meta = _new(EventMeta)
+        meta.id = self.id
+        meta.event = self.event
+        meta.source = self.source
+        meta._time = self._time  # noqa: SLF001 - they share their attributes
+        meta.version = self.version
+        meta.subject = self.subject
+        meta.correlation_id = self.correlation_id
+        meta.causation_id = self.causation_id
+        meta.traceparent = self.traceparent
+        meta.replayed = self.replayed
+        meta.attempt = attempt
+        return meta
+
+    def _values(self) -> tuple[object, ...]:
+        return (
+            *(self.id, self.event, self.source, self.time, self.version, self.data, self.subject),
+            *(self.correlation_id, self.causation_id, self.traceparent, self.replayed),
         )
 
+    def __repr__(self) -> str:
+        return f"Envelope({self.event} {self.id} of {self.source}: {dict(self.data)!r})"
 
-def _text(fields: Mapping[bytes, bytes], key: bytes) -> str | None:
-    value = fields.get(key)
-    return None if value is None else value.decode()
+
+_new = object.__new__
+_parsed = datetime.fromisoformat
+_SCHEMAS: dict[tuple[str, int], bytes] = {}
+_VERSIONS: dict[bytes, int] = {}
+_KNOWN = 10_000
+"""How many spellings of `dataschema` are remembered; an installation has a few for each event."""
+
+
+def timestamp(now: float) -> str:
+    """Return seconds since the epoch as RFC 3339 in UTC, with microseconds."""
+    global _second, _prefix  # most events of one second share all but the fraction
+    seconds = int(now)
+    micros = round((now - seconds) * 1e6)
+    if micros == 1_000_000:
+        seconds, micros = seconds + 1, 0
+    if seconds != _second:
+        _second, _prefix = seconds, datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
+    return f"{_prefix}{micros:06d}Z"
+
+
+_second, _prefix = -1, ""
+
+
+def _schema(event: str, version: int) -> bytes:
+    found = _SCHEMAS.get((event, version))
+    if found is None:
+        if len(_SCHEMAS) >= _KNOWN:
+            _SCHEMAS.clear()
+        found = _SCHEMAS[event, version] = f"recyclic:{event}/{version}".encode()
+    return found
+
+
+def _version(schema: bytes) -> int:
+    """Read the version from `dataschema`: what follows its last slash."""
+    version = int(schema.rpartition(b"/")[2])
+    if version < 1:
+        raise ValueError(f"there is no version {version}")
+    if len(_VERSIONS) >= _KNOWN:
+        _VERSIONS.clear()
+    _VERSIONS[schema] = version
+    return version
+
+
+def _check_kind(fields: Mapping[bytes, bytes]) -> None:
+    """Accept what is worth the same as what we write; refuse a later CloudEvents and another format of `data`."""
+    spec = fields[b"specversion"]
+    if not spec.startswith(b"1."):
+        raise EventError(Problem(f"specversion is {spec.decode(errors='replace')!r}, not 1.0", "envelope"))
+    kind = fields.get(b"datacontenttype", _JSON).partition(b";")[0].strip().lower()
+    if kind != _JSON and not kind.endswith(b"+json"):
+        raise EventError(Problem(f"data is {kind.decode(errors='replace')!r}, not JSON", "envelope"))
