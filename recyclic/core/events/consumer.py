@@ -47,7 +47,7 @@ class Consumer:
         settings: BrokerSettings,
     ) -> None:
         self.name = f"{os.getpid()}-{os.urandom(4).hex()}"
-        self.lanes = [Lane(subscription) for subscription in subscriptions]
+        self.lanes = [Lane(subscription, settings.prefetch) for subscription in subscriptions]
         self.tasks: set[asyncio.Task[None]] = set()
         self.settler = Settler(streams, clock, observers, self.name)
         self.worker = Worker(self.settler, clock, observers, around, settings, self.name)
@@ -219,7 +219,7 @@ class Consumer:
                 continue
             if lane.doubtful:
                 await self._take_own(lane, missing)
-            while lane.dead and not lane.claimed and self._room(lane) and not self._closing.is_set():
+            while lane.dead and not lane.claimed and self._room(lane) > 0 and not self._closing.is_set():
                 await self._take_from_dead(lane, now)
         await self._take_due(now, missing)
         while wants := self._wants("unread"):
@@ -249,9 +249,11 @@ class Consumer:
         wants = self._wants("due")
         if not wants:
             return
+        for lane, _ in wants:
+            lane.due = False
         answers = await self._streams.take_due(self.name, [want for _, want in wants], now)
         for (lane, (_, count)), entries in zip(wants, answers, strict=True):
-            lane.due = entries is not None and len(entries) == count
+            lane.due = lane.due or (entries is not None and len(entries) == count)
             if entries is None:
                 missing.append(lane)
             else:
@@ -261,11 +263,14 @@ class Consumer:
         for lane, _ in wants:
             lane.unread = False
         answers = await self._streams.read(self.name, [want for _, want in wants])
+        at = time.perf_counter()
         for (lane, (_, count)), entries in zip(wants, answers, strict=True):
             if entries is None:
                 missing.append(lane)
             else:
-                lane.unread = lane.unread or len(entries) == count
+                whole = len(entries) == count
+                lane.unread = lane.unread or whole
+                lane.paced(at, whole=whole)
                 self._feed(lane, entries)
 
     async def _recreate(self, lanes: Iterable[Lane]) -> None:
@@ -280,25 +285,36 @@ class Consumer:
         if self._closing.is_set():
             return []
         return [
-            (lane, (lane.pair, room))
+            (lane, (lane.pair, self._room(lane)))
             for lane in self.lanes
-            if getattr(lane, what) and not lane.paused and (room := self._room(lane)) > 0
+            if getattr(lane, what) and not lane.paused and self._hungry(lane)
         ]
 
+    def _hungry(self, lane: Lane) -> bool:
+        """Return whether it is worth a round trip to fill the queue."""
+        return len(lane.queue) * 2 <= lane.window
+
     def _room(self, lane: Lane) -> int:
-        return self._settings.prefetch - len(lane.queue)
+        return lane.window - len(lane.queue)
 
     def _feed(self, lane: Lane, entries: Iterable[Entry], *, claimed: bool = False) -> None:
         if self._crashed:
             return
         lane.accept(entries, claimed=claimed)
-        wanted = min(lane.subscription.concurrency, lane.workers + len(lane.queue))
-        while lane.workers < wanted:
+        self._staff(lane)
+
+    def _staff(self, lane: Lane) -> None:
+        """Give the lane one worker more while entries wait; look again once that one has begun.
+
+        Handlers that never wait for anything are run by one worker; for others there is one more in each tick.
+        """
+        if lane.queue and lane.workers < lane.subscription.concurrency and not self._closing.is_set():
             lane.workers += 1
             self._idle.clear()
             task = self._spawn(self._work(lane), "recyclic-bus-worker")
             self._working.add(task)
             task.add_done_callback(self._stopped)
+            asyncio.get_running_loop().call_soon(self._staff, lane)
 
     def _stopped(self, task: asyncio.Task[None]) -> None:
         self._working.discard(task)
@@ -317,9 +333,12 @@ class Consumer:
                 if entry is None:
                     return
                 await self.worker.handle(lane, entry)
-                if (lane.unread or lane.due or lane.dead) and len(lane.queue) * 2 <= self._settings.prefetch:
+                if (lane.unread or lane.due or lane.dead) and self._hungry(lane) and not self._news.is_set():
                     self._news.set()
-                if time.perf_counter() - turn > LONGEST_TURN:
+                    await asyncio.sleep(0)  # the intake asks for more,
+                    await asyncio.sleep(0)  # and the request leaves while we handle the rest
+                    turn = time.perf_counter()
+                elif time.perf_counter() - turn > LONGEST_TURN:
                     await asyncio.sleep(0)
                     turn = time.perf_counter()
         finally:

@@ -16,6 +16,11 @@ def current_cause() -> Cause:
     return _cause.get()
 
 
+def set_cause(correlation_id: str | None, causation_id: str | None) -> None:
+    """Give every event that this task emits from now on, and the tasks it starts, this cause."""
+    _cause.set((correlation_id, causation_id))
+
+
 @contextmanager
 def caused_by(correlation_id: str | None, causation_id: str | None) -> Iterator[None]:
     """Give every event emitted inside the block, and in the tasks it starts, this cause."""

@@ -76,13 +76,12 @@ class HandlerContract:
         Raises:
             EventError: the payload lacks a needed field or holds a value of another type; the text names the fields.
         """
-        data = dict(envelope.data)
         try:
-            values = dict(self.adapter.validate_python(data))
+            values: dict[str, Any] = self.adapter.validator.validate_python(envelope.data)
         except ValidationError as error:
             raise EventError(mismatches(error, f"payload of {envelope.event}")) from error
         if self.rest:
-            values = {**data, **values}
+            values = {**envelope.data, **values}
         if self.meta is not None:
             values[self.meta] = envelope.meta(attempt)
         return values

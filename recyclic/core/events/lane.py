@@ -8,11 +8,19 @@ from collections.abc import Iterable
 from recyclic.core.events.entries import Entry
 from recyclic.core.events.subscription import Subscription
 
+QUICK = 0.02
+"""Seconds between two reads below which the window grows."""
+SLOW = 0.2
+"""Seconds between two reads above which it shrinks."""
+
 
 class Lane:
-    """The entries of one subscription between their reading and the confirmed ack."""
+    """The entries of one subscription between their reading and the confirmed ack.
 
-    def __init__(self, subscription: Subscription) -> None:
+    At most `window` entries wait in the queue, between twice the concurrency and `prefetch`.
+    """
+
+    def __init__(self, subscription: Subscription, prefetch: int) -> None:
         self.subscription = subscription
         self.pair = subscription.pair
         self.queue: deque[Entry] = deque()
@@ -20,6 +28,10 @@ class Lane:
         self.claimed: set[str] = set()
         self.dead: set[str] = set()
         self.workers = 0
+        self._largest = prefetch
+        self._smallest = min(prefetch, 2 * subscription.concurrency)
+        self._read_at = 0.0
+        self.window = self._smallest
         self.unread = True
         self.due = True
         self.doubtful = False
@@ -33,6 +45,18 @@ class Lane:
             if claimed:
                 self.claimed.add(entry.id)
 
+    def paced(self, now: float, *, whole: bool) -> None:
+        """Fit the window to the pace, after a read at the time `now`; `whole` says that it brought all it asked for.
+
+        What is handled quickly is read in large batches; of what takes long little waits here, so that another
+        process can have it.
+        """
+        since, self._read_at = now - self._read_at, now
+        if whole and since < QUICK:
+            self.window = min(self._largest, self.window * 2)
+        elif since > SLOW:
+            self.window = max(self._smallest, self.window // 2)
+
     def next(self) -> Entry | None:
         """Take the next entry from the queue; None where nothing waits."""
         while self.queue:
@@ -45,7 +69,8 @@ class Lane:
         """Forget an entry: it is settled, scheduled, or another's."""
         if self.held.get(entry.id) is entry:
             del self.held[entry.id]
-            self.claimed.discard(entry.id)
+            if self.claimed:
+                self.claimed.discard(entry.id)
 
     def forget_queue(self) -> None:
         """Forget what has not been started."""

@@ -20,8 +20,8 @@ class BrokerSettings:
     """A consumer whose heartbeat counter stands still for so long is dead; it beats six times as often."""
     concurrency: int = 8
     """Handlers of one group that run at once in one process."""
-    prefetch: int = 64
-    """Entries of one group that wait in this process for a free handler."""
+    prefetch: int = 256
+    """Entries of one group that wait in this process for a free handler, at most: few where handlers take long."""
     poll: float = 1.0
     """How often to look at everything without being told: retries that other processes scheduled or handed back."""
     maxlen: int = 10_000

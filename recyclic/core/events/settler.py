@@ -43,8 +43,12 @@ class Settler:
 
     def ack(self, lane: Lane, entry: Entry) -> None:
         """Ack an entry with the next flush."""
-        self._acks.setdefault(lane, []).append(entry)
-        self._wake.set()
+        waiting = self._acks.get(lane)
+        if waiting is None:
+            self._acks[lane] = [entry]
+            self._wake.set()
+        else:
+            waiting.append(entry)
 
     def retry(self, lane: Lane, entry: Entry, due: float, attempt: int, error: str, then: Callable[[], None]) -> None:
         """Schedule a retry; call `then` once it is stored."""
@@ -116,34 +120,34 @@ class Settler:
         batch = [(lane.pair, tuple(entry.id for entry in entries)) for lane, entries in acks.items()]
         try:
             answers = await self._streams.ack(self._consumer, batch)
-        except Exception:
+        except BaseException:  # cancelled, too: it may have been written
             self._unsure.update(entry for entries in acks.values() for entry in entries)
             raise
         for (lane, entries), verdicts in zip(acks.items(), answers, strict=True):
+            self._flushing -= len(entries)
             for entry, verdict in zip(entries, verdicts, strict=True):
-                self._flushing -= 1
-                self._judge(lane, entry, verdict, lambda lane=lane, entry=entry: self._acked(lane, entry))  # type: ignore[misc]
+                if self._confirmed(lane, entry, verdict) and self._observers.all:
+                    self._observers.settled(*lane.pair, entry.id)
         acks.clear()
-
-    def _acked(self, lane: Lane, entry: Entry) -> None:
-        self._observers.settled(*lane.pair, entry.id)
 
     async def _flush_write(self, lane: Lane, entry: Entry, write: Write, then: Callable[[], None]) -> None:
         try:
             verdict = await write()
-        except Exception:
+        except BaseException:  # cancelled, too: it may have been written
             self._unsure.add(entry)
             raise
-        self._judge(lane, entry, verdict, then)
+        if self._confirmed(lane, entry, verdict):
+            then()
 
-    def _judge(self, lane: Lane, entry: Entry, verdict: Verdict, then: Callable[[], None]) -> None:
+    def _confirmed(self, lane: Lane, entry: Entry, verdict: Verdict) -> bool:
         """Release the entry; an outcome whose reply was lost counts as written if it is gone at the second try."""
-        unsure = entry in self._unsure
-        self._unsure.discard(entry)
+        unsure = bool(self._unsure) and entry in self._unsure
+        if unsure:
+            self._unsure.discard(entry)
         lane.release(entry)
         if verdict is Verdict.DONE or (verdict is Verdict.GONE and unsure):
-            then()
-            return
+            return True
         self.lost_leases += 1
         log.warning("an entry was taken over while its handler ran", entry=entry.id, pair=lane.pair)
         self._observers.changed()
+        return False

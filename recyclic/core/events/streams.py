@@ -49,6 +49,8 @@ __all__ = [
 
 HEARTBEATS = "recyclic:heartbeats"
 
+_VERDICTS = {int(verdict): verdict for verdict in Verdict}
+
 
 class RedisStreams(RedisLedger):
     """Streams on a Redis or Valkey server, or with `blocking=False` on an in-process fake, never asked to block.
@@ -110,7 +112,7 @@ class RedisStreams(RedisLedger):
             "ack", [(scripts.ACK, pair_keys(pair), (pair[1], consumer, *entry_ids)) for pair, entry_ids in acks]
         )
         return [
-            replies.unless_missing(reply, lambda codes: [Verdict(code) for code in codes])
+            replies.unless_missing(reply, lambda codes: [_VERDICTS[code] for code in codes])
             or [Verdict.GONE] * len(entry_ids)
             for reply, (_, entry_ids) in zip(answers, acks, strict=True)
         ]

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from recyclic.core.events.context import caused_by
+from recyclic.core.events.context import set_cause
 from recyclic.core.events.entries import DeadLetter, Entry, printable
 from recyclic.core.events.event import Envelope
 from recyclic.core.events.lane import Lane
@@ -52,34 +52,21 @@ class Worker:
 
     async def handle(self, lane: Lane, entry: Entry) -> None:
         """Run the handler for one entry and hand its outcome to the settler."""
-        subscription = lane.subscription
-        attempt = entry.attempts + 1
-        if entry.fields is None:
-            self._bury(lane, entry, entry.attempts, GONE)
+        opened = self._open(lane, entry)
+        if opened is None:
             return
-        if attempt > subscription.max_attempts:
-            self._bury(
-                lane, entry, entry.attempts, f"its process died or it failed in each of {entry.attempts} attempts"
-            )
-            return
-        try:
-            envelope = Envelope.decode(entry.fields)
-            if envelope.event != subscription.event:
-                self._bury(lane, entry, entry.attempts, f"an entry of type {envelope.event!r} in this stream")
-                return
-            target = entry.fields.get(b"targetgroup")
-            if target is not None and target.decode(errors="replace") != subscription.group:
-                self._settler.ack(lane, entry)
-                return
-            arguments = subscription.contract.bind(envelope, attempt)
-        except EventError as error:
-            self._bury(lane, entry, entry.attempts, str(error), error)
-            return
+        envelope, arguments = opened
+        subscription, attempt = lane.subscription, entry.attempts + 1
         self.announce(envelope, entry.id)
-        self._observers.delivered(envelope, subscription.module, subscription.group, attempt)
+        watched = bool(self._observers.all)
+        if watched:
+            self._observers.delivered(envelope, subscription.module, subscription.group, attempt)
         started = time.perf_counter()
+        set_cause(envelope.correlation_id or envelope.id, envelope.id)
         try:
-            with caused_by(envelope.correlation_id or envelope.id, envelope.id):
+            if self._around is None and subscription.timeout is None:
+                await subscription.handler(**arguments)
+            else:
                 await self._call(lane, entry, envelope, attempt, arguments)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
@@ -89,13 +76,38 @@ class Worker:
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler raises fails its attempt, no more
             self._failed(lane, entry, envelope, attempt, error)
         else:
-            seconds = time.perf_counter() - started
-            self._observers.handled(envelope, subscription.module, subscription.group, attempt, seconds)
+            if watched:
+                seconds = time.perf_counter() - started
+                self._observers.handled(envelope, subscription.module, subscription.group, attempt, seconds)
             self._settler.ack(lane, entry)
+
+    def _open(self, lane: Lane, entry: Entry) -> tuple[Envelope, dict[str, Any]] | None:
+        """Return the event and the handler's arguments; None where the handler has nothing to do with the entry."""
+        subscription, attempts = lane.subscription, entry.attempts
+        if entry.fields is None:
+            self._bury(lane, entry, attempts, GONE)
+            return None
+        if attempts >= subscription.max_attempts:
+            self._bury(lane, entry, attempts, f"its process died or it failed in each of {attempts} attempts")
+            return None
+        try:
+            envelope = Envelope.decode(entry.fields)
+            if envelope.event != subscription.event:
+                self._bury(lane, entry, attempts, f"an entry of type {envelope.event!r} in this stream")
+                return None
+            target = entry.fields.get(b"targetgroup")
+            if target is not None and target.decode(errors="replace") != subscription.group:
+                self._settler.ack(lane, entry)
+                return None
+            return envelope, subscription.contract.bind(envelope, attempts + 1)
+        except EventError as error:
+            self._bury(lane, entry, attempts, str(error), error)
+            return None
 
     async def _call(
         self, lane: Lane, entry: Entry, envelope: Envelope, attempt: int, arguments: dict[str, Any]
     ) -> None:
+        """Call the handler through the middleware and within its time, where there are such."""
         subscription = lane.subscription
 
         def call() -> Awaitable[None]:
