@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import resource
+import json
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 from redis.asyncio import Redis
 
 from benchmarks.bus.contenders import Contender
-from benchmarks.bus.workload import GROUP, STREAM, Size, payload
+from benchmarks.bus.meter import Meter, Result, own_cpu, quantiles
+from benchmarks.bus.workload import GROUP, STREAM, Run, payload
 
 AT_ONCE = 100
 """Emits that a `gather` starts together."""
@@ -20,21 +21,18 @@ WARM = 200
 PATIENCE = 300.0
 """Seconds after which a measure is given up."""
 
-Result = dict[str, float]
-Measure = Callable[[Contender, str, Size], Awaitable[Result]]
 
-
-async def backlog(contender: Contender, url: str, size: Size) -> Result:
+async def backlog(contender: Contender, run: Run) -> Result:
     """Emit a backlog a hundred at a time, then consume and ack all of it."""
-    server = Redis.from_url(url, protocol=2)
+    server = Redis.from_url(run.url, protocol=2)
     body = payload()
-    await contender.open(url)
+    await contender.open(run.url)
     await asyncio.gather(*(contender.emit(body) for _ in range(AT_ONCE)))
     emitting = await Meter.start(server)
-    for _ in range(size.backlog // AT_ONCE):
+    for _ in range(run.size.backlog // AT_ONCE):
         await asyncio.gather(*(contender.emit(body) for _ in range(AT_ONCE)))
     emitted = await emitting.stop()
-    tally = Tally(size.backlog // AT_ONCE * AT_ONCE + AT_ONCE)
+    tally = Tally(run.size.backlog + AT_ONCE)
     consuming = await Meter.start(server)
     await contender.consume(tally.handled)
     await asyncio.wait_for(tally.complete.wait(), PATIENCE)
@@ -46,9 +44,9 @@ async def backlog(contender: Contender, url: str, size: Size) -> Result:
     await server.aclose()
     if extra:
         raise RuntimeError(f"{extra} events were handled twice though nothing failed")
-    per = 100_000 / size.backlog
+    per = 100_000 / run.size.backlog
     return {
-        "concurrent_emits": size.backlog / emitted["seconds"],
+        "concurrent_emits": run.size.backlog / emitted["seconds"],
         "consumed": tally.expected / consumed["seconds"],
         "cpu": (emitted["cpu"] + consumed["cpu"]) * per,
         "cpu_emit": emitted["cpu"] * per,
@@ -57,62 +55,88 @@ async def backlog(contender: Contender, url: str, size: Size) -> Result:
     }
 
 
-async def sequential(contender: Contender, url: str, size: Size) -> Result:
+async def sequential(contender: Contender, run: Run) -> Result:
     """Emit one event after the other, each awaited."""
     body = payload()
-    await contender.open(url)
+    await contender.open(run.url)
     for _ in range(WARM):
         await contender.emit(body)
     began = time.perf_counter()
-    for _ in range(size.sequential):
+    for _ in range(run.size.sequential):
         await contender.emit(body)
     seconds = time.perf_counter() - began
     await contender.close()
-    return {"sequential_emits": size.sequential / seconds}
+    return {"sequential_emits": run.size.sequential / seconds}
 
 
-async def latency(contender: Contender, url: str, size: Size) -> Result:
-    """Emit and consume in one process at a fixed rate: how long from the emit until the handler starts."""
-    await contender.open(url)
-    waits: list[int] = []
-    count = int(size.rate * size.seconds)
-    done = asyncio.Event()
-
-    def handled(sent_at: int) -> None:
-        waits.append(time.monotonic_ns() - sent_at)
-        if len(waits) >= count + WARM:
-            done.set()
-
-    await contender.consume(handled)
-    late = await emit_at_rate(contender, size.rate, count + WARM)
-    await asyncio.wait_for(done.wait(), PATIENCE)
+async def latency(contender: Contender, run: Run) -> Result:
+    """Consume what another process emits at a fixed rate: how long from the emit until the handler starts."""
+    arrivals = Arrivals(run)
+    await contender.open(run.url)
+    await contender.consume(arrivals.handled)
+    emitter = await asyncio.create_subprocess_exec(*run.command("emitter"), stdout=asyncio.subprocess.PIPE)
+    answer, _ = await emitter.communicate()
+    if emitter.returncode:
+        raise RuntimeError("the emitting process failed")
+    emitted: Result = json.loads(answer.splitlines()[-1])
+    await asyncio.wait_for(arrivals.complete.wait(), PATIENCE)
+    cpu = (arrivals.cpu + emitted["cpu"]) * 100_000 / run.size.steady
     await contender.close()
-    return {**quantiles(waits[WARM:], "one_process"), "one_process_late": late}
+    return {**quantiles(arrivals.waits[WARM:]), "cpu_at_rate": cpu, "late_ms": emitted["late_ms"]}
 
 
-async def emit_at_rate(contender: Contender, rate: int, count: int) -> float:
-    """Emit at a fixed rate whatever the answers take; return the milliseconds by which the latest emit was late."""
+async def emitter(contender: Contender, run: Run) -> Result:
+    """Emit at the fixed rate; the other half of `latency`, in a process of its own."""
+    await contender.open(run.url)
+    emitted = await emit_at_rate(contender, run)
+    await contender.close()
+    return emitted
+
+
+async def latency_one(contender: Contender, run: Run) -> Result:
+    """Emit and consume at a fixed rate in one process, as a host with a single worker does."""
+    arrivals = Arrivals(run)
+    await contender.open(run.url)
+    await contender.consume(arrivals.handled)
+    await emit_at_rate(contender, run)
+    await asyncio.wait_for(arrivals.complete.wait(), PATIENCE)
+    await contender.close()
+    return {f"one_{name}": value for name, value in quantiles(arrivals.waits[WARM:]).items()}
+
+
+async def emit_at_rate(contender: Contender, run: Run) -> Result:
+    """Emit at a fixed rate whatever the answers take; return the CPU used and by how much the latest emit was late.
+
+    Raises:
+        RuntimeError: the rate was not kept, and so the latencies would be those of another load.
+    """
     underway: set[asyncio.Future[Any]] = set()
-    begun, late = time.monotonic_ns(), 0
+    count, late, cpu = run.size.steady + WARM, 0, 0.0
+    begun = time.monotonic_ns()
     for number in range(count):
-        due = begun + number * 1_000_000_000 // rate
+        due = begun + number * 1_000_000_000 // run.size.rate
         while (now := time.monotonic_ns()) < due:  # noqa: ASYNC110 - uvloop's timers count whole milliseconds
             await asyncio.sleep((due - now) / 1e9)
+        if number == WARM:
+            late, cpu = 0, own_cpu()
         late = max(late, now - due)
         sending = asyncio.ensure_future(contender.emit(payload(time.monotonic_ns())))
         underway.add(sending)
         sending.add_done_callback(underway.discard)
     await asyncio.gather(*underway)
-    return late / 1e6
+    if time.monotonic_ns() - begun > 1.2e9 * count / run.size.rate + 1e9:
+        raise RuntimeError(f"{run.size.rate} emits a second were not reached")
+    return {"cpu": own_cpu() - cpu, "late_ms": late / 1e6}
 
 
-def quantiles(waits: list[int], name: str) -> Result:
-    """Return the median and the 99th percentile of nanoseconds, in microseconds."""
-    ordered = sorted(waits)
-    return {
-        f"{name}_p50": ordered[len(ordered) // 2] / 1e3,
-        f"{name}_p99": ordered[len(ordered) * 99 // 100] / 1e3,
-    }
+async def acked(server: Redis) -> None:
+    """Return once the group has nothing pending and nothing unread."""
+    while True:
+        [group] = [group for group in await server.xinfo_groups(STREAM) if group["name"] == GROUP.encode()]
+        end = (await server.xinfo_stream(STREAM))["last-generated-id"]
+        if not group["pending"] and group["last-delivered-id"] == end:
+            return
+        await asyncio.sleep(0.001)
 
 
 class Tally:
@@ -133,45 +157,30 @@ class Tally:
             self.complete.set()
 
 
-class Meter:
-    """Seconds, and the CPU seconds of this process and of Redis, between `start` and `stop`."""
+class Arrivals:
+    """Notes how long each event was on its way, in nanoseconds, and the CPU this process used for those that count."""
 
-    def __init__(self, server: Redis, redis: float) -> None:
-        self._server = server
-        self._redis = redis
-        self._cpu = _own_cpu()
-        self.began = time.perf_counter()
+    def __init__(self, run: Run) -> None:
+        self.waits: list[int] = []
+        self.cpu = 0.0
+        self.complete = asyncio.Event()
+        self._expected = run.size.steady + WARM
 
-    @classmethod
-    async def start(cls, server: Redis) -> Meter:
-        """Begin to measure."""
-        return cls(server, await _redis_cpu(server))
-
-    async def stop(self) -> Result:
-        """Return what was used."""
-        seconds, cpu = time.perf_counter() - self.began, _own_cpu() - self._cpu
-        return {"seconds": seconds, "cpu": cpu, "redis": await _redis_cpu(self._server) - self._redis}
-
-
-async def acked(server: Redis) -> None:
-    """Return once the group has nothing pending and nothing unread."""
-    while True:
-        groups = {group["name"]: group for group in await server.xinfo_groups(STREAM)}
-        end = (await server.xinfo_stream(STREAM))["last-generated-id"]
-        group = groups.get(GROUP.encode()) or groups[next(iter(groups))]
-        if not group["pending"] and group["last-delivered-id"] == end:
-            return
-        await asyncio.sleep(0.001)
+    def handled(self, sent_at: int) -> None:
+        """Note one."""
+        self.waits.append(time.monotonic_ns() - sent_at)
+        if len(self.waits) == WARM:
+            self.cpu = own_cpu()
+        elif len(self.waits) == self._expected:
+            self.cpu = own_cpu() - self.cpu
+            self.complete.set()
 
 
-def _own_cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
-async def _redis_cpu(server: Redis) -> float:
-    info = await server.info("cpu")
-    return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
-
-
-MEASURES: dict[str, Measure] = {"backlog": backlog, "sequential": sequential, "latency": latency}
+MEASURES: dict[str, Callable[[Contender, Run], Awaitable[Result]]] = {
+    "backlog": backlog,
+    "sequential": sequential,
+    "latency": latency,
+    "latency_one": latency_one,
+}
+"""What the command can be asked for."""
+PARTS = {**MEASURES, "emitter": emitter}

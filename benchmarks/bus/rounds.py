@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.bus.workload import Size
+from benchmarks.bus.workload import Run, Size
 from recyclic.core.redis_process import ServerProcess, spawn_server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,16 +33,22 @@ def fresh_server() -> Iterator[ServerProcess]:
         yield server
 
 
-def run_rounds(names: Sequence[str], measures: Sequence[str], size: Size, say: Callable[[str], None]) -> Results:
-    """Run every measure of every contender in every round."""
+def run_rounds(
+    names: Sequence[str], measures: Sequence[str], size: Size, say: Callable[[str], None]
+) -> tuple[Results, list[str]]:
+    """Run every measure of every contender in every round; return the figures, and what failed."""
     results: Results = {name: defaultdict(list) for name in names}
+    failures: list[str] = []
     for number in range(size.rounds):
         for measure in measures:
             for name in names:
                 say(f"round {number + 1} of {size.rounds}: {measure}, {name}")
-                for figure, value in run_child(name, measure, size).items():
-                    results[name][figure].append(value)
-    return {name: dict(figures) for name, figures in results.items()}
+                try:
+                    for figure, value in run_child(name, measure, size).items():
+                        results[name][figure].append(value)
+                except (RuntimeError, subprocess.TimeoutExpired) as error:
+                    failures.append(str(error))
+    return {name: dict(figures) for name, figures in results.items()}, failures
 
 
 def run_child(name: str, measure: str, size: Size, *, profile: str = "") -> dict[str, float]:
@@ -54,20 +58,13 @@ def run_child(name: str, measure: str, size: Size, *, profile: str = "") -> dict
         RuntimeError: the process failed; with the end of what it wrote.
     """
     with fresh_server() as server:
-        command = [sys.executable, "-m", "benchmarks.bus.child", name, measure, server.url]
-        command += [json.dumps(dataclasses.asdict(size)), *([profile] if profile else [])]
+        command = [*Run(name=name, url=server.url, size=size).command(measure), *([profile] if profile else [])]
+        errors = None if profile else subprocess.PIPE
         done = subprocess.run(
-            command,
-            cwd=ROOT,
-            capture_output=not profile,
-            stdout=subprocess.PIPE if profile else None,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True, timeout=PATIENCE, check=False
         )
     if done.returncode:
-        raise RuntimeError(
-            f"{name}, {measure}: the process ended with {done.returncode}\n{(done.stderr or '')[-4000:]}"
-        )
+        end = (done.stderr or "")[-4000:]
+        raise RuntimeError(f"{name}, {measure}: the process ended with {done.returncode}\n{end}")
     figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return figures

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import sys
+from dataclasses import asdict, dataclass
 from typing import Any
 
 STREAM = "events:session_counted"
@@ -43,8 +45,27 @@ class Size:
     seconds: float
     """How long it emits."""
 
+    @property
+    def steady(self) -> int:
+        """Return how many events the latency measure counts."""
+        return int(self.rate * self.seconds)
 
-FULL = Size(rounds=5, backlog=50_000, sequential=5_000, rate=500, seconds=10.0)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One measure of one contender against one server."""
+
+    name: str
+    url: str
+    size: Size
+
+    def command(self, measure: str) -> list[str]:
+        """Return the command of a process that does this."""
+        size = json.dumps(asdict(self.size))
+        return [sys.executable, "-m", "benchmarks.bus.child", self.name, measure, self.url, size]
+
+
+FULL = Size(rounds=5, backlog=50_000, sequential=5_000, rate=500, seconds=6.0)
 QUICK = Size(rounds=1, backlog=10_000, sequential=2_000, rate=500, seconds=3.0)
 TINY = Size(rounds=1, backlog=500, sequential=100, rate=200, seconds=0.5)
 """For the test that keeps the benchmark from rotting; its figures mean nothing."""

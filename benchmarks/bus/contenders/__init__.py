@@ -8,6 +8,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from benchmarks.bus.workload import GROUP, STREAM
+
 Handled = Callable[[int], None]
 """Called by each handler, first thing, with the event's `sent_at`."""
 
@@ -50,11 +55,24 @@ class Entrant:
         return cast("Contender", module.CONTENDER())
 
 
+async def create_group(redis: Redis) -> None:
+    """Create the group at the stream's beginning, unless the other process was faster."""
+    try:
+        await redis.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
+    except ResponseError as error:
+        if "BUSYGROUP" not in str(error):
+            raise
+
+
 ENTRANTS = {
     entrant.name: entrant
     for entrant in (
-        Entrant(name="ours", title="Recyclic's bus"),
-        Entrant(name="raw", title="best raw redis-py loop", needs=("redis", "hiredis")),
+        Entrant(name="ours", title="**Recyclic's bus**"),
         Entrant(name="faststream", title="FastStream", needs=("faststream",)),
+        Entrant(name="faststream-batch", title="FastStream, batches of 100", needs=("faststream",)),
+        Entrant(name="taskiq", title="taskiq-redis", needs=("taskiq_redis",)),
+        Entrant(name="naive", title="naive redis-py loop"),
+        Entrant(name="raw", title="best raw redis-py loop"),
+        Entrant(name="limit", title="limit: redis-benchmark, hiredis on a socket"),
     )
 }
