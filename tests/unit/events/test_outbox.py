@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from urllib.parse import quote
+import random
 
 import pytest
 from sqlalchemy import select, update
 
-from recyclic.core.database import Database
+from recyclic.core.events import outbox
 from recyclic.core.events.event import Event
-from recyclic.core.events.outbox import host_outbox, metadata
+from recyclic.core.events.outbox_rows import host_outbox, host_outbox_lease
 from recyclic.errors import BusError, EventError
 
 pytestmark = pytest.mark.slow  # outages and several relays
@@ -19,58 +18,8 @@ pytestmark = pytest.mark.slow  # outages and several relays
 PAIR = ("sale_closed", "paheko")
 
 
-class SaleClosed(Event):
-    """A till was closed."""
-
-    session_id: str
-
-
-class MemberCreated(Event):
-    """Somebody joined."""
-
-    member_id: str
-
-
-class Away:
-    """A transport whose appends fail while Redis is away, or whose replies to them are lost."""
-
-    def __init__(self, streams) -> None:
-        self.streams = streams
-        self.away = False
-        self.refused: set[str] = set()
-        self.lose_replies = 0
-        self.tried = asyncio.Event()
-
-    def __getattr__(self, name):
-        return getattr(self.streams, name)
-
-    async def append(self, event, fields):
-        self.tried.set()
-        if self.away or event in self.refused:
-            raise BusError("Redis is away")
-        entry_id = await self.streams.append(event, fields)
-        if self.lose_replies:
-            self.lose_replies -= 1
-            raise BusError("the reply is lost")
-        return entry_id
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
-async def database(request, tmp_path, bench) -> AsyncIterator[Database]:
-    url = f"sqlite+aiosqlite:///{tmp_path}/shop.sqlite3"
-    if request.param == "postgresql":
-        folder = quote(request.getfixturevalue("postgres_server"), safe="")
-        url = f"postgresql+asyncpg://postgres@/postgres?host={folder}"
-    database = Database(url)
-    async with database.engine.begin() as connection:
-        await connection.run_sync(metadata.drop_all)
-        await connection.run_sync(metadata.create_all)
-    yield database
-    for broker in bench.brokers:
-        await broker.close()
-    async with database.engine.begin() as connection:
-        await connection.run_sync(metadata.drop_all)
-    await database.close()
+class ThingKept(Event):
+    """A thing was kept."""
 
 
 @pytest.fixture(params=["fake", "redis"])
@@ -79,29 +28,9 @@ def backend(request) -> str:
 
 
 @pytest.fixture
-async def shop(bench, database):
+async def shop(open_shop):
     """A shop: a consuming broker over a transport that can go away, and what its handler saw."""
-    return await open_shop(bench, database)
-
-
-class Shop:
-    def __init__(self, broker, streams, seen) -> None:
-        self.broker = broker
-        self.streams = streams
-        self.seen = seen
-        self.bus = broker.scoped("caisse", emits=[SaleClosed, MemberCreated])
-
-
-async def open_shop(bench, database, **options) -> Shop:
-    seen: list[str] = []
-
-    async def handler(session_id: str) -> None:
-        seen.append(session_id)
-
-    streams = Away(bench.streams)
-    options = {"concurrency": 1, "relay_poll": 0.1} | options
-    broker = await bench.serving(("sale_closed", handler), streams=streams, database=database, **options)
-    return Shop(broker, streams, seen)
+    return await open_shop()
 
 
 async def sent_but(bench, shop, left: int) -> None:
@@ -169,6 +98,197 @@ async def test_closes_go_on_while_redis_is_away_and_everything_arrives_in_order(
     assert await shop.broker.outbox.age() == 0.0
 
 
+async def test_hour_without_redis_costs_nothing_but_the_wait(bench, database, open_shop) -> None:
+    """Closes go on all the while; the tries grow rarer, and the first one that succeeds sends everything in order."""
+    clock = bench.manual_clock()
+    shop = await open_shop(clock=clock, lease=1e6)
+    shop.streams.away = True
+    began = clock.now()
+    closed = 0
+    while clock.now() < began + 3600.0:
+        async with database.unit_of_work() as uow:
+            await shop.bus.within(uow).emit("sale_closed", session_id=str(closed))
+        closed += 1
+        shop.streams.tried.clear()
+        while not shop.streams.tried.is_set():
+            clock.advance(5.0)
+            await bench.breathe()
+        clock.advance(60.0)
+    assert await shop.broker.outbox.depth() == closed > 10
+    assert await shop.broker.outbox.age() >= 3600.0
+    shop.streams.away = False
+
+    async def arrived() -> bool:
+        clock.advance(1.0)
+        return len(shop.seen) == closed
+
+    await bench.becomes(arrived)
+    assert shop.seen == [str(number) for number in range(closed)]
+
+
+async def test_commits_do_not_hurry_a_relay_that_waits_for_redis(bench, database, open_shop) -> None:
+    """It tries again when its time has come, however many tills are closed meanwhile."""
+    clock = bench.manual_clock()
+    shop = await open_shop(clock=clock)
+    shop.streams.away = True
+    async with database.unit_of_work() as uow:
+        await shop.bus.within(uow).emit("sale_closed", session_id="first")
+    await bench.until(shop.streams.tried.is_set)
+    await bench.until(lambda: clock.waits_for_seconds(0.1))
+    shop.streams.tried.clear()
+    for number in range(20):
+        async with database.unit_of_work() as uow:
+            await shop.bus.within(uow).emit("sale_closed", session_id=str(number))
+    assert not shop.streams.tried.is_set()
+    shop.streams.away = False
+    clock.advance(1.0)
+    await bench.until(lambda: len(shop.seen) == 21)
+
+
+async def first_of_each(bench, event: str) -> tuple[list[str], int]:
+    """Return the events of a stream in the order in which each came first, and how many came again."""
+    ids = [fields[b"id"].decode() for _, fields in await bench.client.xrange(f"events:{event}")]
+    return list(dict.fromkeys(ids)), len(ids) - len(set(ids))
+
+
+async def test_what_fails_is_not_overtaken_by_what_comes_after(bench, database, open_shop, monkeypatch) -> None:
+    """A step in the middle of a batch fails: nothing behind it goes out before it, and other events do not wait."""
+    monkeypatch.setattr(outbox, "CHUNK", 1000)  # three rows in one step
+    shop = await open_shop()
+    shop.streams.away = True
+    stored: dict[str, list[str]] = {"sale_closed": [], "member_created": []}
+    async with database.unit_of_work() as uow:
+        emitter = shop.bus.within(uow)
+        for number in range(20):
+            stored["sale_closed"].append(await emitter.emit("sale_closed", session_id=str(number)))
+            stored["member_created"].append(await emitter.emit("member_created", member_id=str(number)))
+    steps: list[str] = []
+    passed, allowed = shop.streams.hand_over, 2
+
+    async def hand_over(event, entries, confirmed):
+        steps.append(event)
+        if event == "sale_closed" and steps.count(event) > allowed:
+            raise BusError("refused")
+        return await passed(event, entries, confirmed)
+
+    shop.streams.hand_over = hand_over
+    shop.streams.away = False
+    await bench.until(lambda: len(bench.journal.of("emitted")) >= 26)
+    await sent_but(bench, shop, 14)
+    assert await first_of_each(bench, "sale_closed") == (stored["sale_closed"][:6], 0)
+    assert await first_of_each(bench, "member_created") == (stored["member_created"], 0)
+    allowed = 1000
+    await sent_but(bench, shop, 0)
+    assert await first_of_each(bench, "sale_closed") == (stored["sale_closed"], 0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_order_of_each_stream_survives_whatever_fails(bench, database, open_shop, monkeypatch, seed) -> None:
+    """Two relays, lost requests and lost replies at random, leases that run out at any moment: none overtakes."""
+    monkeypatch.setattr(outbox, "CHUNK", 1000)
+    monkeypatch.setattr(outbox, "BATCH", 10)
+    chance, failing = random.Random(seed), True
+    shops = [await open_shop(relay_lease=chance.choice([0.3, 10.0])) for _ in range(2)]
+    for shop in shops:
+
+        async def hand_over(event, entries, confirmed, passed=shop.streams.hand_over):
+            fate = chance.random() if failing else 1.0
+            if fate < 0.2:
+                raise BusError("the request is lost")
+            if chance.random() < 0.3:
+                await bench.breathe()
+            done = await passed(event, entries, confirmed)
+            if fate < 0.4:
+                raise BusError("the reply is lost")
+            return done
+
+        shop.streams.hand_over = hand_over
+    stored: dict[str, list[str]] = {"sale_closed": [], "member_created": []}
+    for number in range(60):
+        async with database.unit_of_work() as uow:
+            emitter = chance.choice(shops).bus.within(uow)
+            for _ in range(chance.randrange(1, 4)):
+                event, key = chance.choice([("sale_closed", "session_id"), ("member_created", "member_id")])
+                stored[event].append(await emitter.emit(event, **{key: str(number)}))
+    failing = False
+    await sent_but(bench, shops[0], 0)
+    for event, ids in stored.items():
+        assert (await first_of_each(bench, event))[0] == ids
+
+
+async def test_relay_that_lost_its_lease_marks_nothing_as_sent(bench, database, open_shop, log) -> None:
+    """Another one has sent the rows meanwhile, perhaps to another server: what it noted counts."""
+    clock = bench.manual_clock()
+    first = await open_shop(clock=clock, relay_lease=10.0)
+    passed, stuck, go_on = first.streams.hand_over, asyncio.Event(), asyncio.Event()
+
+    async def hand_over(event, entries, confirmed):
+        done = await passed(event, entries, confirmed)
+        stuck.set()
+        await go_on.wait()
+        return done
+
+    first.streams.hand_over = hand_over
+    first.broker.outbox._rows.renew = go_on.wait  # stopped, as by SIGSTOP
+    async with database.unit_of_work() as uow:
+        await first.bus.within(uow).emit("sale_closed", session_id="a")
+    await stuck.wait()
+    second = await open_shop(clock=clock, relay_lease=10.0)
+    clock.advance(11.0)
+    await sent_but(bench, second, 0)
+    async with database.unit_of_work(read_only=True) as uow:
+        [noted] = (await uow.session.execute(select(host_outbox.c.entry_id))).scalars()
+    go_on.set()
+    await bench.until(lambda: "another relay took over" in log)
+    async with database.unit_of_work(read_only=True) as uow:
+        assert (await uow.session.execute(select(host_outbox.c.entry_id))).scalars().all() == [noted]
+    entries = [entry_id.decode() for entry_id, _ in await bench.client.xrange("events:sale_closed")]
+    assert len(entries) == 2
+    assert noted == "-".join(f"{int(part):020d}" for part in entries[1].split("-"))
+
+
+async def test_relay_that_waits_for_a_slow_server_keeps_its_lease(bench, database, open_shop) -> None:
+    """However long one send takes: nobody else begins, or two could hinder each other for ever."""
+    clock = bench.manual_clock()
+    first = await open_shop(clock=clock, relay_lease=9.0, lease=1e6)
+    passed, stuck, go_on = first.streams.hand_over, asyncio.Event(), asyncio.Event()
+
+    async def hand_over(event, entries, confirmed):
+        stuck.set()
+        await go_on.wait()
+        return await passed(event, entries, confirmed)
+
+    first.streams.hand_over = hand_over
+    async with database.unit_of_work() as uow:
+        await first.bus.within(uow).emit("sale_closed", session_id="a")
+    await stuck.wait()
+    second = await open_shop(clock=clock, relay_lease=9.0, lease=1e6)
+    for _ in range(8):
+
+        async def renewed() -> bool:
+            async with database.unit_of_work(read_only=True) as uow:
+                until = (await uow.session.execute(select(host_outbox_lease.c.until))).scalar_one()
+            return until > clock.now() + 6.0 and clock.waits_for_seconds(3.0)
+
+        await bench.becomes(renewed)
+        clock.advance(3.0)
+    assert not second.streams.tried.is_set()
+    go_on.set()
+    await sent_but(bench, first, 0)
+    assert len(await bench.client.xrange("events:sale_closed")) == 1
+
+
+async def test_lease_of_a_clock_that_ran_ahead_keeps_nobody_waiting(bench, database, open_shop) -> None:
+    """A process whose clock was an hour ahead took it, and died: no lease can lie so far in the future."""
+    clock = bench.manual_clock()
+    shop = await open_shop(clock=clock, relay_lease=10.0)
+    ahead = host_outbox_lease.insert().values(name="relay", owner="another", until=clock.now() + 3600.0)
+    async with database.unit_of_work() as uow:
+        await uow.session.execute(ahead)
+        await shop.bus.within(uow).emit("sale_closed", session_id="a")
+    await bench.until(lambda: shop.seen == ["a"])
+
+
 async def test_one_stream_in_trouble_holds_back_no_other(bench, database, shop) -> None:
     """Its own events wait, in order."""
     shop.streams.refused = {"member_created"}
@@ -192,9 +312,9 @@ async def test_event_whose_reply_was_lost_is_sent_again_with_the_same_id(bench, 
     assert [fields[b"id"].decode() for _, fields in entries] == [event_id, event_id]
 
 
-async def test_several_relays_send_each_event_once_and_in_order(bench, database) -> None:
+async def test_several_relays_send_each_event_once_and_in_order(bench, database, open_shop) -> None:
     """One sends at a time; whoever commits need not be the one that sends."""
-    shops = [await open_shop(bench, database) for _ in range(3)]
+    shops = [await open_shop() for _ in range(3)]
     for number in range(60):
         async with database.unit_of_work() as uow:
             await shops[number % 3].bus.within(uow).emit("sale_closed", session_id=str(number))
@@ -204,22 +324,22 @@ async def test_several_relays_send_each_event_once_and_in_order(bench, database)
     assert sent == [f'{{"session_id":"{number}"}}'.encode() for number in range(60)]
 
 
-async def test_relay_that_died_keeps_the_others_waiting_for_its_lease_only(bench, database) -> None:
+async def test_relay_that_died_keeps_the_others_waiting_for_its_lease_only(bench, database, open_shop) -> None:
     """Then another one goes on."""
     clock = bench.manual_clock()
     stuck = asyncio.Event()
-    first = await open_shop(bench, database, clock=clock, relay_lease=10.0)
+    first = await open_shop(clock=clock, relay_lease=10.0)
 
-    async def hang(event, fields):
+    async def hang(event, entries, confirmed):
         stuck.set()
         await asyncio.Event().wait()
 
-    first.streams.append = hang
+    first.streams.hand_over = hang
     async with database.unit_of_work() as uow:
         await first.bus.within(uow).emit("sale_closed", session_id="a")
     await stuck.wait()
     await first.broker.crash()
-    second = await open_shop(bench, database, clock=clock, relay_lease=10.0)
+    second = await open_shop(clock=clock, relay_lease=10.0)
     assert await second.broker.outbox.relay() < 1.0
     assert bench.journal.of("emitted") == []
     died = clock.now()
@@ -245,10 +365,10 @@ async def test_row_that_cannot_be_read_stays_and_holds_back_nothing(bench, datab
     await sent_but(bench, shop, 1)
 
 
-async def test_sent_rows_are_pruned_after_their_time(bench, database) -> None:
+async def test_sent_rows_are_pruned_after_their_time(bench, database, open_shop) -> None:
     """Kept for a week, in case a failover loses what Redis had acknowledged."""
     clock = bench.manual_clock()
-    shop = await open_shop(bench, database, clock=clock, outbox_keep=100.0, relay_poll=10.0)
+    shop = await open_shop(clock=clock, outbox_keep=100.0, relay_poll=10.0)
     async with database.unit_of_work() as uow:
         await shop.bus.within(uow).emit("sale_closed", session_id="old")
     await bench.until(lambda: shop.seen)
@@ -266,6 +386,6 @@ async def test_sent_rows_are_pruned_after_their_time(bench, database) -> None:
 async def test_without_a_database_there_is_no_outbox(bench) -> None:
     """And the error says so."""
     broker = await bench.serving()
-    bus = broker.scoped("caisse", emits=[SaleClosed])
+    bus = broker.scoped("caisse", emits=[ThingKept])
     with pytest.raises(BusError, match="no outbox"):
-        await bus.within(None).emit("sale_closed", session_id="a")
+        await bus.within(None).emit("thing_kept")

@@ -106,9 +106,9 @@ class TestUsers:
 
 class TestDb:
     def test_upgrade_current_check(self):
-        assert "host: nothing → 0001" in run("db", "upgrade")
-        assert "host: 0001, nothing to do" in run("db", "upgrade")
-        assert "0001" in run("db", "current")
+        assert "host: nothing → 0002" in run("db", "upgrade")
+        assert "host: 0002, nothing to do" in run("db", "upgrade")
+        assert "0002" in run("db", "current")
         assert "up to date and fits the models" in run("db", "check")
 
     def test_check_fails_where_something_is_missing(self):

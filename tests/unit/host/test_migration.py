@@ -80,8 +80,8 @@ async def run(url: str, *statements: str) -> list[object]:
 
 async def test_every_history_goes_to_its_newest_revision(url, till):
     migrator, histories = Migrator(url), [*locations(ModuleRegistry()), till]
-    assert await migrator.upgrade(histories) == {"host": Revision("", "0001"), "till": Revision("", "0001")}
-    assert await migrator.current(histories) == {"host": Revision("0001", "0001"), "till": Revision("0001", "0001")}
+    assert await migrator.upgrade(histories) == {"host": Revision("", "0002"), "till": Revision("", "0001")}
+    assert await migrator.current(histories) == {"host": Revision("0002", "0002"), "till": Revision("0001", "0001")}
     assert await migrator.upgrade(histories) == await migrator.current(histories)
     assert await run(url, "SELECT version_num FROM alembic_version_till") == ["0001"]
     assert await migrator.check(histories) == []
@@ -218,7 +218,7 @@ async def test_a_host_refuses_a_server_database_that_is_behind_unless_told_to_mi
         database = config.database.model_copy(update={"url": postgres_url, **more})
         return config.model_copy(update={"database": database})
 
-    with pytest.raises(DatabaseError, match="host is at revision none and needs 0001: run: recyclic db upgrade"):
+    with pytest.raises(DatabaseError, match="host is at revision none and needs 0002: run: recyclic db upgrade"):
         async with run_host(config=on()):
             pytest.fail("it must not start")
     async with run_host(config=on(migrate=True)) as host:
