@@ -139,6 +139,7 @@ class Broker:
             self.streams, self.clock, self.observers, self._around, self._subscriptions.values(), self.settings
         )
         self._consumer.worker.announce = self._announce
+        self._consumer.worker.catalogue = self.catalogue
         self._apply_pauses()
         self._consumer.start()
 

@@ -22,7 +22,7 @@ class Event(BaseModel):
     """Something that has happened. Subclass it with a past-tense name; fields are the payload, docstring its text.
 
     `SaleClosed` is published as `sale_closed`. Payloads are snake_case, money is integer cents. `version` grows
-    whenever the fields change.
+    whenever the fields change, and `upcast` then says how an older payload becomes one of today.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -35,6 +35,16 @@ class Event(BaseModel):
         super().__init_subclass__(**kwargs)
         if "name" not in cls.__dict__:
             cls.name = _HUMP.sub("_", cls.__name__).lower()
+
+    @classmethod
+    def upcast(cls, version: int, data: dict[str, Any]) -> dict[str, Any]:
+        """Return a payload of `version` as one of `version + 1`; by default as it is.
+
+        Events live longer than code: they wait in streams, dead letters and archives. Called once for each version from
+        the event's own to the class's, before any handler sees it.
+        """
+        del version
+        return data
 
 
 def is_event_name(name: str) -> bool:
@@ -238,6 +248,22 @@ class Envelope(_Attributes):
         if not (envelope.id and envelope.source):
             raise EventError(Problem("id and source must not be empty", "envelope"))
         return envelope
+
+    def with_payload(self, data: Mapping[str, Any], version: int) -> Envelope:
+        """Return the same event with its payload in another version."""
+        return Envelope(
+            id=self.id,
+            event=self.event,
+            source=self.source,
+            time=self._time,
+            version=version,
+            data=data,
+            subject=self.subject,
+            correlation_id=self.correlation_id,
+            causation_id=self.causation_id,
+            traceparent=self.traceparent,
+            replayed=self.replayed,
+        )
 
     def meta(self, attempt: int = 1) -> EventMeta:
         """Return what a handler sees of the envelope."""

@@ -6,14 +6,15 @@ import asyncio
 import random
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 from recyclic.core.events.context import set_cause
 from recyclic.core.events.entries import DeadLetter, Entry, printable
-from recyclic.core.events.event import Envelope
+from recyclic.core.events.event import Envelope, Event
 from recyclic.core.events.lane import Lane
 from recyclic.core.events.subscription import Delivery, HandlerMiddleware
+from recyclic.core.events.upcasting import upcast
 from recyclic.errors import EventError
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Worker:
         self._around = around
         self._settings = settings
         self._consumer = consumer
+        self.catalogue: Mapping[str, type[Event]] = {}
         self.announce: Callable[[Envelope, str], None] = lambda _envelope, _entry_id: None
         self.scheduled: Callable[[Lane, float], None] = lambda _lane, _due: None
         self.spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]] = lambda coroutine, name: (
@@ -99,6 +101,9 @@ class Worker:
             if target is not None and target.decode(errors="replace") != subscription.group:
                 self._settler.ack(lane, entry)
                 return None
+            declared = self.catalogue.get(envelope.event)
+            if declared is not None and declared.version != envelope.version:
+                envelope = upcast(envelope, declared)
             return envelope, subscription.contract.bind(envelope, attempts + 1)
         except EventError as error:
             self._bury(lane, entry, attempts, str(error), error)
