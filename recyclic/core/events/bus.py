@@ -11,6 +11,7 @@ from pydantic_core import PydanticSerializationError
 from recyclic.core.events.context import current_cause
 from recyclic.core.events.contract import Handler, HandlerContract, mismatches
 from recyclic.core.events.event import Envelope, Event, is_event_name
+from recyclic.core.events.plain import is_plain
 from recyclic.core.events.subscription import Subscription
 from recyclic.errors import EventError, Problem
 
@@ -112,10 +113,13 @@ class EventBus:
             raise EventError(Problem("an event and a payload", where, "give either the event or its name and fields"))
         elif not isinstance(event, declared):
             raise EventError(Problem(f"the module declares another class named {name!r}", where, "emit that one"))
-        try:
-            data = event.model_dump(mode="json", warnings="error")
-        except (PydanticSerializationError, ValueError, TypeError) as error:
-            raise EventError(Problem(f"the payload cannot be written as JSON: {error}", where)) from error
+        if is_plain(declared):
+            data = event.__dict__
+        else:
+            try:
+                data = event.model_dump(mode="json", warnings="error")
+            except (PydanticSerializationError, ValueError, TypeError) as error:
+                raise EventError(Problem(f"the payload cannot be written as JSON: {error}", where)) from error
         return self._broker.seal(declared, self.module, data, current_cause(), where)
 
 

@@ -25,7 +25,20 @@ TIMEOUT = 5.0
 BLOCK = 2.0
 """Seconds that a blocking command asks the server to block, at most; its connection waits TIMEOUT beyond them."""
 
+CHUNK = 16_384
+"""Bytes that are written without waiting for the end of the tick, so that the server has something to do meanwhile."""
+
 _NOTHING = object()
+_forks = 0
+
+
+def _forked() -> None:
+    """Make every link of the parent's unusable here: two processes cannot share a connection."""
+    global _forks  # noqa: PLW0603 - what a process is, is global
+    _forks += 1
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 class Multiplexed:
@@ -125,10 +138,11 @@ class _Link(asyncio.Protocol):
 
     def __init__(self, connection: AbstractConnection, timeout: float) -> None:
         self._loop = asyncio.get_running_loop()
-        self._pid = os.getpid()
+        self._forks = _forks
         self._timeout = timeout
         self._pending: deque[_Batch] = deque()
         self._unsent: list[bytes] = []
+        self._size = 0
         self._error: Exception | None = None
         self._reader = hiredis.Reader(
             protocolError=InvalidResponse, replyError=DefaultParser.parse_error, notEnoughData=_NOTHING
@@ -148,28 +162,32 @@ class _Link(asyncio.Protocol):
     @property
     def usable(self) -> bool:
         """Return whether commands can be sent: it is open, and this is the process that opened it."""
-        return self._error is None and self._pid == os.getpid()
+        return self._error is None and self._forks == _forks
 
     def send(self, commands: Sequence[tuple[Any, ...]]) -> asyncio.Future[list[Any]]:
         """Send commands with whatever else is sent in this tick of the loop; return their replies to come."""
-        packed = [hiredis.pack_command(words) for words in commands]
         if not self._unsent:
             self._loop.call_soon(self._flush)
-        self._unsent += packed
+        for words in commands:
+            packed = hiredis.pack_command(words)
+            self._unsent.append(packed)
+            self._size += len(packed)
+        if self._size > CHUNK:
+            self._flush()
         future: asyncio.Future[list[Any]] = self._loop.create_future()
-        self._pending.append(_Batch(future, len(packed), self._loop.time()))
+        self._pending.append(_Batch(future, len(commands), self._loop.time()))
         return future
 
     def abort(self, error: Exception) -> None:
         """Close at once; every reply that has not come fails with `error`."""
         if self._error is None:
             self._error = error
-        if self._pid == os.getpid():
+        if self._forks == _forks:
             self._transport.abort()
         self._fail()
 
     def _flush(self) -> None:
-        packed, self._unsent = self._unsent, []
+        packed, self._unsent, self._size = self._unsent, [], 0
         if packed and self._error is None:
             self._transport.write(b"".join(packed))
 
