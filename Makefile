@@ -6,10 +6,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check bench-bus fix lock clean setup setup-test setup-bench
+.PHONY: help run test test-fast check bench-bus bench-bus-shapes bench-bus-scale fix lock clean setup setup-test setup-bench
 
 help:  ## say what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 run: setup  ## the whole back office with sample data, on http://127.0.0.1:8000
 	@recyclic demo
@@ -30,6 +30,12 @@ check: setup-test  ## lint, types, layers, front end, and every enabled module a
 
 bench-bus: setup-bench  ## our bus against its peers on a real Redis; ARGS=--quick for a short run
 	@.venv-bench/bin/python -m benchmarks.bus $(ARGS)
+
+bench-bus-shapes: setup-bench  ## what an XADD costs under two shapes of consuming by 50 groups in 4 processes
+	@.venv-bench/bin/python -m benchmarks.bus.shapes $(ARGS)
+
+bench-bus-scale: setup-bench  ## 200 event types × 50 modules against 2 × 2: start, memory, connections, idle CPU
+	@.venv-bench/bin/python -m benchmarks.bus.scale $(ARGS)
 
 fix: setup-test  ## let the linters mend what they can
 	ruff check --fix . ; ruff format .

@@ -49,7 +49,7 @@ def main() -> int:
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     if options.write:
-        report.write(DOCUMENT, text)
+        report.write(options.write, text)
     for failure in failures:
         print(f"\nFAILED {failure}", file=sys.stderr)
     return 1 if failures else 0
@@ -85,7 +85,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=list(ENTRANTS), help="just this contender; may be repeated")
     parser.add_argument("--measure", action="append", choices=list(MEASURES), help="just this one; may be repeated")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round's figures here")
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
+    parser.add_argument(
+        "--write",
+        type=Path,
+        nargs="?",
+        const=DOCUMENT,
+        metavar="FILE",
+        help="put the tables into docs/performance.md, or between the same markers of another file",
+    )
     parser.add_argument("--profile", choices=list(MEASURES), metavar="MEASURE", help="profile our bus in this measure")
     parser.add_argument("--profiler", choices=["cprofile", "pyinstrument"], default="cprofile", help="with this one")
     return parser.parse_args()

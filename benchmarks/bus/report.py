@@ -117,7 +117,7 @@ def _medians(results: Results, titles: dict[str, str], figures: Sequence[Figure]
 
 def _ratios(results: Results, titles: dict[str, str]) -> str:
     """Compare round by round, because neighbours in time share the machine's mood, and take the median."""
-    rows = [["our figure over", "of", "median (rounds)", "asked", "reached"]]
+    rows = [["figure", "ours over", "median (rounds)", "asked", "reached"]]
     for target in TARGETS:
         figure = FIGURES[target.figure]
         ours, theirs = (results.get(name, {}).get(target.figure, []) for name in ("ours", target.peer))
@@ -127,7 +127,6 @@ def _ratios(results: Results, titles: dict[str, str]) -> str:
         middle = statistics.median(ratios)
         met = middle >= target.bound if figure.up else middle <= target.bound
         asked = f"{'≥' if figure.up else '≤'} {target.bound:g}×"
-        rows.append(
-            [titles[target.peer], figure.title.partition(",")[0], spread(ratios), asked, "yes" if met else "no"]
-        )
+        what = figure.title.partition(",")[0]
+        rows.append([what, titles[target.peer], spread(ratios), asked, "yes" if met else "no"])
     return markdown(rows) if len(rows) > 1 else ""

@@ -175,9 +175,9 @@ def _lives(pid_file: Path) -> bool:
     """Return whether the process runs; one whose pid is not written yet may still come."""
     try:
         os.kill(int(pid_file.read_text()), 0)
-    except (FileNotFoundError, PermissionError):
+    except (FileNotFoundError, PermissionError, ValueError):  # ValueError: the file is there, and still empty
         return True
-    except (ProcessLookupError, ValueError):
+    except ProcessLookupError:
         return False
     return True
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from benchmarks.bus.contenders import Handled
@@ -29,23 +30,30 @@ class SessionCounted(Event):
     sent_at: int
 
 
-def open_broker(url: str) -> tuple[Broker, Any]:
-    """Return a broker with the default settings, and what must be closed after it. The one place that builds them."""
+@asynccontextmanager
+async def open_broker(url: str) -> AsyncIterator[Broker]:
+    """Open a bus as the host's lifespan does, with the default settings. The one place that builds one."""
     client = connect(url)
-    return Broker(RedisStreams(client)), client
+    streams = RedisStreams(client)
+    broker = Broker(streams)
+    try:
+        yield broker
+    finally:
+        await broker.close()
+        await streams.close()
+        await client.aclose()
 
 
 class Ours:
     """One process of a host: it emits as a module does, and runs a module's handler."""
 
-    def __init__(self) -> None:
-        self.broker: Broker
-        self.bus: EventBus
-        self._client: Any = None
+    broker: Broker
+    bus: EventBus
 
     async def open(self, url: str) -> None:
         """Build what the host's lifespan builds."""
-        self.broker, self._client = open_broker(url)
+        self._opened = AsyncExitStack()
+        self.broker = await self._opened.enter_async_context(open_broker(url))
         self.bus = self.broker.scoped(GROUP, emits=[SessionCounted])
         self._handled: Handled = lambda _: None
 
@@ -66,8 +74,7 @@ class Ours:
 
     async def close(self) -> None:
         """Drain, as a host that shuts down."""
-        await self.broker.close()
-        await self._client.aclose()
+        await self._opened.aclose()
 
 
 CONTENDER = Ours

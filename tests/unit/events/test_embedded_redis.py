@@ -63,6 +63,22 @@ def test_processes_that_open_at_once_share_one_server_that_outlives_them(data: P
     assert late == [answers_of[0][0], "5"]
 
 
+SLOW_TO_WRITE_ITS_PID = """#!/bin/sh
+folder=$(dirname "$4")
+(: > "$folder/redis.pid"; echo starting >> "$folder/redis.log"; sleep 0.3; exec {binary} "$@") >/dev/null 2>&1 &
+"""
+
+
+def test_server_that_has_opened_its_pid_file_and_not_yet_written_it_is_waited_for(data: Path) -> None:
+    """A busy machine can stop the server between the two: an empty file is no sign of its death."""
+    slow = data / "slow-server"
+    slow.write_text(SLOW_TO_WRITE_ITS_PID.format(binary=get_binary_path()))
+    slow.chmod(0o700)
+    server = spawn_server(data / "redis", persistent=True, binary=slow)
+    assert answers(server.socket)
+    assert server.pid == int((data / "redis" / "redis.pid").read_text())
+
+
 async def test_killed_server_is_started_again_with_what_it_had(data: Path) -> None:
     """Its append-only file holds all that was acknowledged; whoever has it open starts it again."""
     server = await open_redis(config(data))
