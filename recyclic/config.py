@@ -68,6 +68,7 @@ class BusConfig(_Section):
     concurrency: int | None = Field(None, ge=1, le=1024)
     prefetch: int | None = Field(None, ge=1, le=10_000)
     maxlen: int | None = Field(None, ge=1)
+    retain_days: float | None = Field(None, ge=0, le=36_500)
     hard_limit: int | None = Field(None, ge=1)
 
 

@@ -1,174 +1,128 @@
-"""`recyclic events`: the streams and their groups, and what to do with dead letters."""
+"""`recyclic events`: the streams and their groups. Dead letters and history have files of their own beside this one."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from recyclic.cli import events_dead, events_history
+from recyclic.cli.events_options import AsJson, OfEvent, open_streams
 from recyclic.cli.options import ConfigFile, load_config
-from recyclic.errors import BusError, EventError, Problem
+from recyclic.errors import BusError, Problem
 
 if TYPE_CHECKING:
-    from recyclic.core.events.dead_letters import DeadLetters
-    from recyclic.core.events.entries import DeadLetter, StreamState
-    from recyclic.core.events.streams import RedisStreams
+    from pathlib import Path
 
-AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
-OfEvent = Annotated[str | None, typer.Option("--event", help="Only this event's.")]
-OfGroup = Annotated[str | None, typer.Option("--group", help="Only this consumer group's.")]
-Letters = Annotated[list[str] | None, typer.Argument(help="Dead letters as `recyclic events dead` names them.")]
-All = Annotated[bool, typer.Option("--all", help="All of them, or all that --event and --group name.")]
+    from recyclic.core.events.standing import StreamState
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
-    group = typer.Typer(no_args_is_help=True, help="Look at the bus, and decide about dead letters.")
+    group = typer.Typer(no_args_is_help=True, help="Look at the bus, decide about dead letters, replay history.")
     group.command("list")(list_events)
-    group.command("dead")(dead)
-    group.command("requeue")(requeue)
-    group.command("drop")(drop)
+    events_dead.register(group)
+    events_history.register(group)
+    group.command("forget")(forget)
     app.add_typer(group, name="events")
 
 
 def list_events(*, as_json: AsJson = False, config: ConfigFile = None) -> None:
-    """List every event's stream with its groups: what is unread, pending, waiting for a retry, or dead."""
+    """List every event's stream with its groups: what is unread, pending, waiting for a retry, or dead.
+
+    `unacked from` is the oldest entry that the group has not acked: nothing from there on is trimmed.
+    """
 
     async def read() -> list[StreamState]:
-        async with _streams(config) as streams:
+        async with open_streams(config) as streams:
             return await streams.events()
 
-    rows = [row for state in asyncio.run(read()) for row in _rows(state)]
+    states = asyncio.run(read())
+    rows = [row for state in states for row in _rows(state)]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
-    table = Table("event", "entries", "group", "unread", "pending", "retrying", "dead")
+    columns = ("event", "entries", "group", "unread", "pending", "retrying", "dead", "unacked_from")
+    table = Table(*(column.replace("_", " ") for column in columns))
     for row in rows:
-        cells = (str(row[key]) for key in ("event", "entries", "group", "unread", "pending", "retrying", "dead"))
-        table.add_row(*cells)
-    Console().print(table if rows else "There is no event yet.")
+        table.add_row(*("" if row[column] is None else str(row[column]) for column in columns))
+    console = Console(highlight=False)
+    console.print(table if rows else "There is no event yet.")
+    for state in states:
+        for replay in state.replays.values():
+            console.print(
+                f"{state.event}: a replay to {replay.group} stands at {replay.position} of {replay.end}, "
+                f"{replay.sent} sent; it runs, or goes on with `recyclic events replay --resume`",
+                markup=False,
+                soft_wrap=True,
+            )
 
 
-def dead(
+def forget(
+    group: Annotated[str, typer.Argument(help="The consumer group: of a module that was disabled for good.")],
     *,
     event: OfEvent = None,
-    group: OfGroup = None,
-    traceback: Annotated[bool, typer.Option("--traceback", help="With each error's traceback.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
-    """List the dead letters: what no handler will see again until it is requeued."""
-    letters = asyncio.run(_letters(config, event, group))
-    if as_json:
-        typer.echo(json.dumps([_described(letter) for letter in letters], ensure_ascii=False, indent=2))
-        return
-    console = Console(highlight=False, soft_wrap=True)
-    for letter in letters:
-        at = datetime.fromtimestamp(letter.dead_at, UTC).isoformat(timespec="seconds")
-        console.print(f"{_name(letter)}  {at}  attempts: {letter.attempts}", markup=False, style="bold")
-        console.print(f"    {letter.reason}", markup=False)
-        if letter.error and letter.error != letter.reason:
-            console.print(f"    {letter.error}", markup=False)
-        if traceback and letter.traceback:
-            console.print(letter.traceback, markup=False, style="dim")
-    console.print(f"{len(letters)} dead letter{'' if len(letters) == 1 else 's'}", markup=False)
+    """Forget a consumer group: what it has not read or acked, its retries and its dead letters are lost.
 
+    Until then the streams keep what it has not acked. Refused for the group of an enabled module.
+    """
+    from recyclic.core.events.standing import Backlog  # noqa: PLC0415 - keeps other commands fast
 
-def requeue(
-    letters: Letters = None,
-    *,
-    everything: All = False,
-    event: OfEvent = None,
-    group: OfGroup = None,
-    config: ConfigFile = None,
-) -> None:
-    """Give dead letters back to their group, due now, with no attempt counted."""
-    chosen = asyncio.run(_decide(config, letters or [], everything, event, group, lambda box: box.requeue))
-    typer.echo(f"{chosen} requeued")
+    async def find() -> list[tuple[str, Backlog]]:
+        async with open_streams(config) as streams:
+            states = [state for state in await streams.events() if event in (None, state.event)]
+            return [(state.event, state.groups[group]) for state in states if group in state.groups]
 
+    async def destroy(names: list[str]) -> int:
+        async with open_streams(config) as streams:
+            return sum([await streams.forget((name, group)) for name in names])
 
-def drop(
-    letters: Letters = None,
-    *,
-    everything: All = False,
-    event: OfEvent = None,
-    group: OfGroup = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    config: ConfigFile = None,
-) -> None:
-    """Delete dead letters for good."""
+    found = asyncio.run(find())
+    if not found:
+        what = f"there is no group {group!r}" + (f" of {event}" if event else "")
+        raise BusError(Problem(what, "recyclic events forget", "`recyclic events list` shows the groups"))
+    _refuse_enabled(group, [name for name, _ in found], config)
+    losses = [
+        {"event": name, "unread": lost.unread, "pending": lost.pending, "dead": lost.dead} for name, lost in found
+    ]
+    if not as_json:
+        for loss in losses:
+            typer.echo(
+                f"{loss['event']}: {loss['unread']} unread, {loss['pending']} pending, {loss['dead']} dead letters"
+            )
     if not yes:
-        what = "all that match" if everything else f"{len(letters or [])}"
-        typer.confirm(f"Delete {what} for good?", abort=True)
-    chosen = asyncio.run(_decide(config, letters or [], everything, event, group, lambda box: box.drop))
-    typer.echo(f"{chosen} dropped")
+        typer.confirm(f"Forget {group}, and lose these events for it?", abort=True, err=as_json)
+    done = asyncio.run(destroy([name for name, _ in found]))
+    typer.echo(json.dumps({"group": group, "forgotten": losses}, indent=2) if as_json else f"{done} forgotten")
 
 
-@asynccontextmanager
-async def _streams(config: Path | None) -> AsyncIterator[RedisStreams]:
-    from recyclic.core.events.streams import RedisStreams  # noqa: PLC0415 - keeps other commands fast
-    from recyclic.core.observability import configure_logging  # noqa: PLC0415 - keeps other commands fast
-    from recyclic.core.redis import open_redis  # noqa: PLC0415 - keeps other commands fast
+def _refuse_enabled(group: str, events: list[str], config: Path | None) -> None:
+    """Raise BusError where an enabled module reads for the group: its host would create it again, and get all anew."""
+    from recyclic.core.manifest import check_manifest  # noqa: PLC0415 - keeps other commands fast
+    from recyclic.core.module_source import discover  # noqa: PLC0415 - keeps other commands fast
 
     loaded = load_config(config)
-    configure_logging(loaded.log)
-    server = await open_redis(loaded)
-    streams = RedisStreams(server.client)
-    try:
-        yield streams
-    finally:
-        await streams.close()
-        await server.close()
-
-
-@asynccontextmanager
-async def _box(config: Path | None) -> AsyncIterator[DeadLetters]:
-    from recyclic.core.clock import SystemClock  # noqa: PLC0415 - keeps other commands fast
-    from recyclic.core.events.dead_letters import DeadLetters  # noqa: PLC0415 - keeps other commands fast
-
-    async with _streams(config) as streams:
-        yield DeadLetters(streams, SystemClock())
-
-
-async def _letters(config: Path | None, event: str | None, group: str | None) -> list[DeadLetter]:
-    async with _box(config) as box:
-        return [letter async for letter in box.all(event, group)]
-
-
-async def _decide(
-    config: Path | None,
-    names: list[str],
-    everything: bool,  # noqa: FBT001 - a flag of the command line
-    event: str | None,
-    group: str | None,
-    action: Callable[[DeadLetters], Callable[[DeadLetter], Awaitable[bool]]],
-) -> int:
-    """Do `action` to the dead letters named, or to all that match; all names must exist before anything is done."""
-    if bool(names) == everything:
-        raise BusError(
-            Problem("name dead letters, or say --all", "recyclic events", "`recyclic events dead` lists them")
-        )
-    async with _box(config) as box:
-        found = {_name(letter): letter async for letter in box.all(event, group)}
-        unknown = [name for name in names if name not in found]
-        if unknown:
-            raise BusError(
-                [Problem("there is no such dead letter", name, "`recyclic events dead` lists them") for name in unknown]
-            )
-        chosen = [found[name] for name in names] if names else list(found.values())
-        return sum([await action(box)(letter) for letter in chosen])
-
-
-def _name(letter: DeadLetter) -> str:
-    return f"{letter.event}/{letter.group}/{letter.id}"
+    sources, problems = discover(loaded), []
+    for module_id in loaded.modules.enabled:
+        source = sources.get(module_id)
+        manifest = check_manifest(source.manifest_path, module_id)[0] if source else None
+        if manifest is None or not (group == manifest.events.group or group.startswith(f"{manifest.events.group}.")):
+            continue
+        problems += [
+            Problem(f"{module_id} is enabled and consumes it", f"{name}/{group}", "disable the module first")
+            for name in events
+            if name in manifest.events.consumes
+        ]
+    if problems:
+        raise BusError(problems)
 
 
 def _rows(state: StreamState) -> list[dict[str, Any]]:
@@ -178,36 +132,12 @@ def _rows(state: StreamState) -> list[dict[str, Any]]:
             "entries": state.length,
             "group": group,
             "unread": found.unread,
-            "pending": len(found.pending),
-            "retrying": sum(pending.due is not None for pending in found.pending),
-            "dead": state.dead[group],
+            "pending": found.pending,
+            "retrying": found.retrying,
+            "dead": found.dead,
+            "unacked_from": found.oldest_unacked,
         }
-        for (_, group), found in state.groups.items()
+        for group, found in state.groups.items()
     ]
-    nobody = {"group": "", "unread": False, "pending": 0, "retrying": 0, "dead": 0}
+    nobody = {"group": "", "unread": 0, "pending": 0, "retrying": 0, "dead": 0, "unacked_from": None}
     return rows or [{"event": state.event, "entries": state.length, **nobody}]
-
-
-def _described(letter: DeadLetter) -> dict[str, Any]:
-    """Return a dead letter as JSON can hold it; bytes that are no text are shown as escapes."""
-    try:
-        data: Any = dict(letter.envelope.data)
-    except EventError:
-        data = None
-    return {
-        "name": _name(letter),
-        "event": letter.event,
-        "group": letter.group,
-        "entry": letter.entry_id,
-        "reason": letter.reason,
-        "error": letter.error,
-        "traceback": letter.traceback,
-        "attempts": letter.attempts,
-        "first_failed_at": letter.first_failed_at,
-        "dead_at": letter.dead_at,
-        "data": data,
-        "fields": {
-            key.decode(errors="backslashreplace"): value.decode(errors="backslashreplace")
-            for key, value in letter.fields.items()
-        },
-    }

@@ -62,7 +62,7 @@ class Broker:
             self.outbox = Outbox(
                 database, self.clock, self.settings, self.hand_over, streams.handed_over, self.observers.stored
             )
-        self._janitor = Janitor(streams, self.clock, self.settings, self._events)
+        self.janitor = Janitor(streams, self.clock, self.settings, self._events)
         self._around = around
         self._subscriptions: dict[tuple[str, str], Subscription] = {}
         self._buses: dict[str, EventBus] = {}
@@ -127,7 +127,7 @@ class Broker:
         """Create the groups that are missing, at the first retained entry, and start the relay and the janitor."""
         await self.streams.ensure_groups(self._subscriptions)
         if not self._standing:
-            self._stand(self._janitor.run(), "recyclic-bus-janitor")
+            self._stand(self.janitor.run(), "recyclic-bus-janitor")
             if self.outbox is not None:
                 self._stand(self.outbox.run(), "recyclic-bus-relay")
 

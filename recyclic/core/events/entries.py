@@ -59,6 +59,11 @@ class DeadLetter:
     id: str = ""
 
     @property
+    def name(self) -> str:
+        """Return what names it among all: event, group and id."""
+        return f"{self.event}/{self.group}/{self.id}"
+
+    @property
     def envelope(self) -> Envelope:
         """Return the event; raises EventError where the entry is not one of ours."""
         return Envelope.decode(self.fields)
@@ -155,16 +160,6 @@ class Snapshot:
         return min((p.due for s in self.groups.values() for p in s.pending if p.due is not None), default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class StreamState:
-    """An event's stream: its length, its groups and how many dead letters each has."""
-
-    event: str
-    length: int
-    groups: Mapping[Pair, GroupState]
-    dead: Mapping[str, int]
-
-
 def printable(text: str) -> str:
     """Return `text` with whatever UTF-8 cannot carry written as an escape."""
     return text.encode("utf-8", "backslashreplace").decode()
@@ -174,3 +169,11 @@ def as_number(entry_id: str) -> tuple[int, int]:
     """Return an entry id as numbers that compare in stream order."""
     milliseconds, _, sequence = entry_id.partition("-")
     return int(milliseconds), int(sequence or 0)
+
+
+def is_entry_id(text: str) -> bool:
+    """Return whether `text` is an entry's id as Redis writes it: two numbers of 64 bits."""
+    parts = text.split("-")
+    return len(parts) == 2 and all(
+        part.isascii() and part.isdigit() and len(part) <= 20 and int(part) < 2**64 for part in parts
+    )

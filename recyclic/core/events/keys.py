@@ -20,3 +20,13 @@ def pair_keys(pair: Pair) -> tuple[str, str, str]:
 def dead_key(pair: Pair) -> str:
     """Return the stream of the group's dead letters."""
     return f"dead:{{{STREAM}{pair[0]}}}:{pair[1]}"
+
+
+def copies_key(event: str) -> str:
+    """Return the list of entries that are copies for one group: of replays, and of requeued or imported events."""
+    return f"copies:{{{STREAM}{event}}}"
+
+
+def replays_key(event: str) -> str:
+    """Return the hash of replays that have not ended: how far each has come."""
+    return f"replays:{{{STREAM}{event}}}"

@@ -5,38 +5,83 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from recyclic.core.events.entries import Ack, DeadLetter, Entry, Pair, Snapshot, StreamState, Verdict, Want
+from recyclic.core.events.entries import Ack, DeadLetter, Entry, Pair, Snapshot, Verdict, Want
 from recyclic.core.events.handover import HandOver
+from recyclic.core.events.standing import Begun, Restored, Retained, StreamState
 
 
 class Ledger(Protocol):
     """What operators and the janitor need of Redis, beside the hot path."""
 
-    async def events(self) -> list[StreamState]:
-        """Return every event's stream with its groups, dead letters included."""
+    async def events(self, only: str | None = None) -> list[StreamState]:
+        """Return every event's stream, or only one's, with its groups; those of dead letters alone included."""
         ...
 
-    async def dead_letters(self, pair: Pair, *, start: str = "-", limit: int = 100) -> list[DeadLetter]:
-        """Return a group's dead letters from `start` on, oldest first."""
+    async def dead_letters(self, pair: Pair, *, start: str = "-", end: str = "+", limit: int = 100) -> list[DeadLetter]:
+        """Return a group's dead letters from `start` to `end`, oldest first."""
         ...
 
     async def requeue(self, pair: Pair, letter_id: str, now: float) -> bool:
-        """Give a dead letter back to its group, with no attempt counted; return whether there was one."""
+        """Give a dead letter back to its group, with no attempt counted; return whether there was one.
+
+        Where its entry was trimmed, a copy goes out for this group alone. Exactly one of several callers does it.
+
+        Raises:
+            BusError: neither its entry nor its fields are left.
+        """
         ...
 
     async def drop(self, pair: Pair, letter_id: str) -> bool:
         """Delete a dead letter; return whether there was one."""
         ...
 
-    async def trim(self, event: str, maxlen: int, *, exact: bool = False) -> int:
-        """Trim the stream towards `maxlen`, never beyond what some group has not acked; return how many went.
+    async def trim(
+        self, event: str, maxlen: int, *, retain: float = 0.0, now: float = 0.0, exact: bool = False
+    ) -> Retained:
+        """Trim the stream towards `maxlen`, never beyond what some group has not acked, nor what a replay has not seen.
 
-        Whole nodes of the stream go, about a hundred entries each, unless `exact`.
+        What is younger than `retain` seconds stays, by `now` and by the server's clock. Copies for one group are
+        deleted once every group has acked them. Whole nodes of the stream go, about a hundred entries each, unless
+        `exact`.
         """
         ...
 
     async def length(self, event: str) -> int:
         """Return how many entries the stream holds."""
+        ...
+
+    async def forget(self, pair: Pair) -> bool:
+        """Destroy a group with what it has not acked, its retries, its dead letters and its replay."""
+        ...
+
+    async def history(self, event: str, start: str, end: str, limit: int) -> tuple[str, list[Entry]]:
+        """Return the stream's first entry id, "" where it is empty, and its entries from `start` to `end`."""
+        ...
+
+    async def begin_replay(self, pair: Pair, before: str, end: str, asked: Mapping[str, str]) -> Begun:
+        """Note that the entries after `before`, up to `end` or to the newest of now, are replayed to the group."""
+        ...
+
+    async def replay(self, pair: Pair, position: str, reached: str, entry_ids: Sequence[str]) -> int | None:
+        """Send copies of entries to the group, and move its replay from `position` to `reached`, in one step.
+
+        Return how many were sent; None, and nothing sent, where the replay does not stand at `position`.
+        """
+        ...
+
+    async def end_replay(self, pair: Pair) -> bool:
+        """Forget the group's replay; what was sent stays. Return whether there was one."""
+        ...
+
+    async def send_copies(self, pair: Pair, entries: Sequence[Mapping[bytes, bytes]]) -> int:
+        """Append entries for one group alone; return how many: none where the group does not exist."""
+        ...
+
+    async def restore(self, event: str, entries: Sequence[Entry], *, group: str | None = None) -> list[Restored]:
+        """Append entries to the event's stream, or to a group's dead letters, under their ids where that is possible.
+
+        An entry that is there already is left alone.
+        """
         ...
 
 

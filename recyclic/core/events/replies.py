@@ -48,6 +48,13 @@ def unless_missing(reply: Any, parse: Callable[[Any], _T]) -> _T | None:
     return parse(reply)
 
 
+def parsed(reply: Any) -> Any:
+    """Return a script's reply; its error is raised as BusError."""
+    if isinstance(reply, Exception):
+        raise BusError(_problem(reply, "use a stream")) from reply
+    return reply
+
+
 def verdict(reply: Any) -> Verdict:
     """Read the reply of a fenced script about one entry."""
     return unless_missing(reply, Verdict) or Verdict.GONE

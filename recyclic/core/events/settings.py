@@ -26,6 +26,8 @@ class BrokerSettings:
     """How often to look at everything without being told: retries that other processes scheduled or handed back."""
     maxlen: int = 10_000
     """History kept of each event; what some group has not acked is kept beyond it."""
+    retain_days: float = 0.0
+    """History younger than this is kept beyond `maxlen`, for replays and audits; 0: the length alone decides."""
     hard_limit: int = 100_000
     """A stream longer than this is reported: some group does not keep up, or is known and no longer run."""
     janitor: float = 60.0

@@ -20,7 +20,6 @@ from recyclic.core.events.entries import (
     Pair,
     Pending,
     Snapshot,
-    StreamState,
     Verdict,
     Want,
 )
@@ -42,7 +41,6 @@ __all__ = [
     "Pending",
     "RedisStreams",
     "Snapshot",
-    "StreamState",
     "Streams",
     "Verdict",
     "Want",

@@ -88,8 +88,8 @@ def letters(run) -> list[dict]:
 def test_list_shows_streams_groups_and_dead_letters(events) -> None:
     """One row for each event and group."""
     rows = parsed(events("list", "--json"))
-    expected = {"event": "sale_closed", "entries": 3, "group": "paheko", "unread": False, "pending": 0}
-    assert rows == [{**expected, "retrying": 0, "dead": 2}]
+    expected = {"event": "sale_closed", "entries": 3, "group": "paheko", "unread": 0, "pending": 0}
+    assert rows == [{**expected, "retrying": 0, "dead": 2, "unacked_from": None}]
     assert "sale_closed" in events("list").stdout
 
 
