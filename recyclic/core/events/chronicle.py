@@ -14,7 +14,6 @@ from recyclic.core.events.standing import Begun, Restored
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from recyclic.core.events.bell import Bell
     from recyclic.core.events.wire import Command
 
 FIELDS = 3500
@@ -25,13 +24,15 @@ class RedisChronicle(ABC):
     """Built on the primitives of its other halves: commands of which none may fail, and scripts in one round trip."""
 
     client: Redis
-    _bell: Bell
 
     @abstractmethod
     async def _run(self, doing: str, calls: Sequence[Command]) -> list[Any]: ...
 
     @abstractmethod
     async def _eval(self, doing: str, calls: Sequence[tuple[str, Sequence[str], Sequence[Any]]]) -> list[Any]: ...
+
+    @abstractmethod
+    def _grown(self, event: str) -> None: ...
 
     async def history(self, event: str, start: str, end: str, limit: int) -> tuple[str, list[Entry]]:
         """See Ledger."""
@@ -59,7 +60,7 @@ class RedisChronicle(ABC):
         [reply] = await self._eval("replay", [(ledger_scripts.REPLAY, keys, args)])
         sent = int(replies.parsed(reply))
         if sent > 0:
-            self._bell.ring(event)
+            self._grown(event)
         return None if sent < 0 else sent
 
     async def end_replay(self, pair: Pair) -> bool:
@@ -78,7 +79,7 @@ class RedisChronicle(ABC):
         ]
         sent = sum(replies.parsed(reply) for reply in await self._eval("send copies", calls))
         if sent:
-            self._bell.ring(event)
+            self._grown(event)
         return int(sent)
 
     async def restore(self, event: str, entries: Sequence[Entry], *, group: str | None = None) -> list[Restored]:
@@ -91,7 +92,7 @@ class RedisChronicle(ABC):
             calls.append((ledger_scripts.RESTORE, (key,), (entry.id, name, *words(fields))))
         found = [Restored(replies.parsed(reply)) for reply in await self._eval("restore entries", calls)]
         if group is None and any(found):
-            self._bell.ring(event)
+            self._grown(event)
         return found
 
 

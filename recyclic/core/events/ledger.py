@@ -63,7 +63,7 @@ class RedisLedger(RedisChronicle):
         if code not in (0, 1):
             code = await self._resend(pair, letter_id)
         if code:
-            self._bell.ring(event)
+            self._grown(event)
         return bool(code)
 
     async def _resend(self, pair: Pair, letter_id: str) -> int:

@@ -89,6 +89,10 @@ class Worker:
         if entry.fields is None:
             self._bury(lane, entry, attempts, GONE)
             return None
+        target = entry.fields.get(b"targetgroup")
+        if target is not None and target.decode(errors="replace") != subscription.group:
+            self._settler.ack(lane, entry)  # whatever is in it: it is another's
+            return None
         if attempts >= subscription.max_attempts:
             self._bury(lane, entry, attempts, f"its process died or it failed in each of {attempts} attempts")
             return None
@@ -96,10 +100,6 @@ class Worker:
             envelope = Envelope.decode(entry.fields)
             if envelope.event != subscription.event:
                 self._bury(lane, entry, attempts, f"an entry of type {envelope.event!r} in this stream")
-                return None
-            target = entry.fields.get(b"targetgroup")
-            if target is not None and target.decode(errors="replace") != subscription.group:
-                self._settler.ack(lane, entry)
                 return None
             declared = self.catalogue.get(envelope.event)
             if declared is not None and declared.version != envelope.version:
