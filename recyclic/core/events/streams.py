@@ -238,9 +238,6 @@ class RedisStreams(RedisLedger, RedisHandover):
         if not self.blocking:
             self._bell.ring(event)
 
-    async def _do(self, *command: Any) -> Any:
-        return await self.client.execute_command(*command)  # type: ignore[no-untyped-call]
-
     async def _run(self, doing: str, calls: Sequence[Command]) -> list[Any]:
         """Run commands of which none may fail."""
         async with replies.speaking(doing):
