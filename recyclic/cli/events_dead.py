@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -116,9 +116,8 @@ def requeue(  # noqa: PLR0913 - one parameter an option
     config: ConfigFile = None,
 ) -> None:
     """Give dead letters back to their group, due now, with no attempt counted."""
-    which = _which(event, group, error, older_than, younger_than)
-    one, many = (lambda box: box.requeue), (lambda box: box.requeue_all)
-    decided = asyncio.run(_decide(config, _chosen(letters, everything, which), one, many))
+    chosen = _chosen(letters, everything, _which(event, group, error, older_than, younger_than))
+    decided = asyncio.run(_decide(config, chosen, requeueing=True))
     _tell(decided, "requeued", as_json=as_json)
 
 
@@ -141,7 +140,7 @@ def drop(  # noqa: PLR0913 - one parameter an option
     if not yes:
         what = "all that match" if everything else f"{len(letters or [])}"
         typer.confirm(f"Delete {what} for good?", abort=True, err=as_json)
-    decided = asyncio.run(_decide(config, chosen, lambda box: box.drop, lambda box: box.drop_all))
+    decided = asyncio.run(_decide(config, chosen, requeueing=False))
     _tell(decided, "dropped", as_json=as_json)
 
 
@@ -159,27 +158,20 @@ async def _letters(config: Path | None, which: Which) -> list[DeadLetter]:
         return [letter async for letter in box.all(which=which)]
 
 
-async def _decide(
-    config: Path | None,
-    chosen: list[str] | Which,
-    one: Callable[[DeadLetters], Callable[[DeadLetter], Awaitable[bool]]],
-    many: Callable[[DeadLetters], Callable[[Which], Awaitable[Decided]]],
-) -> Decided:
-    """Do something to the dead letters named, or to all that match; all names must exist before anything is done."""
-    from recyclic.core.events.dead_letters import Decided  # noqa: PLC0415 - keeps other commands fast
-
+async def _decide(config: Path | None, chosen: list[str] | Which, *, requeueing: bool) -> Decided:
+    """Requeue or drop the dead letters named, or all that match; all names must exist before anything is done."""
     async with _box(config) as box:
         if not isinstance(chosen, list):
-            return await many(box)(chosen)
+            return await (box.requeue_all(chosen) if requeueing else box.drop_all(chosen))
         found, problems = [], list[Problem]()
-        for name in chosen:
+        for name in dict.fromkeys(chosen):
             try:
                 found.append(await box.named(name))
             except BusError as error:
                 problems += error.problems
         if problems:
             raise BusError(problems)
-        return Decided(sum([await one(box)(letter) for letter in found]))
+        return await (box.requeue_each(found) if requeueing else box.drop_each(found))
 
 
 def _which(

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from recyclic.config import Config
-from recyclic.core import auth_routes, observability, ui
+from recyclic.core import auth_routes, events_routes, observability, ui
 from recyclic.core.auth import Auth
 from recyclic.core.clock import Clock, SystemClock
 from recyclic.core.database import Database
@@ -86,7 +86,7 @@ def create_app(  # noqa: PLR0913 - what the kit, the verifier and workers put in
     )
     app.state.config, app.state.registry, app.state.clock = config, registry, clock
     install_error_handlers(app)
-    for router in (observability.router, auth_routes.router, ui.router):
+    for router in (observability.router, auth_routes.router, events_routes.router, ui.router):
         app.include_router(router)
     if serve_ui:
         app.router.default = ui.FrontEnd(ui.built_front_end(), test_mode=config.test_mode)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -122,15 +122,25 @@ class DeadLetters:
 
     async def requeue_all(self, which: Which) -> Decided:
         """Give back all that the filter takes; what cannot be given back stays, and is told."""
-        return await self._each(which, self.requeue)
+        return await self._each(self.all(which=which), self.requeue)
 
     async def drop_all(self, which: Which) -> Decided:
         """Delete all that the filter takes for good."""
-        return await self._each(which, self.drop)
+        return await self._each(self.all(which=which), self.drop)
 
-    async def _each(self, which: Which, action: Callable[[DeadLetter], Awaitable[bool]]) -> Decided:
+    async def requeue_each(self, letters: Iterable[DeadLetter]) -> Decided:
+        """Give back several."""
+        return await self._each(_one_by_one(letters), self.requeue)
+
+    async def drop_each(self, letters: Iterable[DeadLetter]) -> Decided:
+        """Delete several for good."""
+        return await self._each(_one_by_one(letters), self.drop)
+
+    async def _each(
+        self, letters: AsyncIterator[DeadLetter], action: Callable[[DeadLetter], Awaitable[bool]]
+    ) -> Decided:
         done, problems = 0, list[Problem]()
-        async for letter in self.all(which=which):
+        async for letter in letters:
             try:
                 done += await action(letter)
             except BusError as error:
@@ -159,11 +169,21 @@ class DeadLetters:
         ]
 
 
+def is_letter_name(name: str) -> bool:
+    """Return whether `name` is `event/group/id`, as a dead letter is named."""
+    return name.count("/") == 2 and is_entry_id(name.rpartition("/")[2])
+
+
 def _named(name: str) -> tuple[Pair, str]:
-    event, group, letter_id = (*name.split("/"), "", "", "")[:3]
-    if name.count("/") != 2 or not is_entry_id(letter_id):
+    if not is_letter_name(name):
         raise BusError(Problem("this names no dead letter", name, "write event/group/id"))
+    event, group, letter_id = name.split("/")
     return (event, group), letter_id
+
+
+async def _one_by_one(letters: Iterable[DeadLetter]) -> AsyncIterator[DeadLetter]:
+    for letter in letters:
+        yield letter
 
 
 def described(letter: DeadLetter) -> dict[str, Any]:
