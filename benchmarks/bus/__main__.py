@@ -19,11 +19,10 @@ from pathlib import Path
 from benchmarks.bus import report
 from benchmarks.bus.contenders import ENTRANTS
 from benchmarks.bus.measures import MEASURES
-from benchmarks.bus.rounds import ROOT, run_child, run_rounds
+from benchmarks.bus.rounds import run_child, run_rounds
 from benchmarks.bus.workload import FULL, QUICK, TINY, Size
 from recyclic.core.redis_process import find_binary
 
-DOCUMENT = ROOT / "docs" / "performance.md"
 PACKAGES = ("redis", "hiredis", "uvloop", "orjson", "faststream", "taskiq-redis")
 
 
@@ -49,7 +48,7 @@ def main() -> int:
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     if options.write:
-        report.write(options.write, text)
+        report.write(options.write, "bench-bus", text)
     for failure in failures:
         print(f"\nFAILED {failure}", file=sys.stderr)
     return 1 if failures else 0
@@ -85,14 +84,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=list(ENTRANTS), help="just this contender; may be repeated")
     parser.add_argument("--measure", action="append", choices=list(MEASURES), help="just this one; may be repeated")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round's figures here")
-    parser.add_argument(
-        "--write",
-        type=Path,
-        nargs="?",
-        const=DOCUMENT,
-        metavar="FILE",
-        help="put the tables into docs/performance.md, or between the same markers of another file",
-    )
+    report.add_write(parser)
     parser.add_argument("--profile", choices=list(MEASURES), metavar="MEASURE", help="profile our bus in this measure")
     parser.add_argument("--profiler", choices=["cprofile", "pyinstrument"], default="cprofile", help="with this one")
     return parser.parse_args()

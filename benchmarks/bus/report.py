@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.bus.rounds import Results
+from benchmarks.bus.rounds import ROOT, Results
 
-BEGIN = "<!-- begin: make bench-bus ARGS=--write -->"
-END = "<!-- end: make bench-bus ARGS=--write -->"
+DOCUMENT = ROOT / "docs" / "performance.md"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,18 +69,25 @@ def tables(results: Results, titles: dict[str, str]) -> str:
     return "\n\n".join(part for part in (*parts, _ratios(results, titles)) if part)
 
 
-def write(path: Path, text: str) -> None:
-    """Replace what stands between the two markers of a document.
+def write(path: Path, target: str, text: str) -> None:
+    """Replace what stands between the two markers that a document has for a target of the Makefile.
 
     Raises:
         ValueError: the document lacks a marker.
     """
     document = path.read_text(encoding="utf-8")
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{path} lacks the line {BEGIN if not begin else END}")
-    path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+    begin, end = (f"<!-- {edge}: make {target} ARGS=--write -->" for edge in ("begin", "end"))
+    before, found, rest = document.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"{path} lacks the line {end if found else begin}")
+    path.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
+
+
+def add_write(parser: argparse.ArgumentParser) -> None:
+    """Give a command the option that `write` is for."""
+    what = "put the tables into docs/performance.md, or between the same markers of another file"
+    parser.add_argument("--write", type=Path, nargs="?", const=DOCUMENT, metavar="FILE", help=what)
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:

@@ -24,7 +24,7 @@ from redis import Redis as BlockingRedis
 from benchmarks.bus.child import run
 from benchmarks.bus.contenders.ours import open_broker
 from benchmarks.bus.meter import Result, own_cpu
-from benchmarks.bus.report import markdown, number, spread
+from benchmarks.bus.report import add_write, markdown, number, spread, write
 from benchmarks.bus.rounds import ROOT, fresh_server
 from recyclic.core.events.broker import Broker
 from recyclic.core.events.bus import EventBus
@@ -235,6 +235,8 @@ def main() -> None:
         ratio = f"{number(statistics.median(ratios))}×" if ratios else "–"
         rows.append([title, *(spread(found) for found in values), ratio])
     print(markdown(rows))
+    if options.write:
+        write(options.write, "bench-bus-scale", markdown(rows))
 
 
 def arguments() -> argparse.Namespace:
@@ -242,6 +244,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bus.scale", description="Does size cost anything?")
     parser.add_argument("--rounds", type=int, default=3, help="how many rounds")
     parser.add_argument("--window", type=float, default=10.0, help="seconds in which nothing happens")
+    add_write(parser)
     parser.add_argument("--tiny", action="store_true", help="one round that only shows that everything runs")
     parser.add_argument("--process", nargs=2, help=argparse.SUPPRESS)
     return parser.parse_args()
