@@ -18,7 +18,7 @@ AT_ONCE = 100
 """Emits that a `gather` starts together."""
 WARM = 200
 """Emits before the clock starts: connections are opened, scripts loaded, code specialised."""
-PATIENCE = 300.0
+PATIENCE = 120.0
 """Seconds after which a measure is given up."""
 
 
