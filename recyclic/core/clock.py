@@ -26,13 +26,9 @@ class Clock(Protocol):
 class SystemClock:
     """The real time."""
 
-    def now(self) -> float:
-        """Return `time.time()`."""
-        return time.time()
+    now = staticmethod(time.time)
 
-    def monotonic(self) -> float:
-        """Return `time.monotonic()`."""
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)
 
     async def wait(self, seconds: float, wake: asyncio.Event | None = None) -> None:
         """Sleep for real, or until `wake` is set."""

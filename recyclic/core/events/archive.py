@@ -61,7 +61,7 @@ class Export:
     async def dead_letters(self, which: Which, window: Window) -> AsyncIterator[bytes]:
         """Yield the lines of the dead letters whose entries lie in the window."""
         async for letter in DeadLetters(self._streams, self._clock).all(which=which):
-            if window.holds(Entry(letter.entry_id, letter.fields)):
+            if window.holds(Entry.of(letter.entry_id, letter.fields)):
                 self.told.dead += 1
                 yield write_dead_line(letter)
 
@@ -200,12 +200,12 @@ def _where(line: Line) -> tuple[str, str | None]:
 def _entry_of(line: Line) -> Entry:
     if line.letter is None:
         return line.entry
-    return Entry(line.letter.id, letter_fields(line.letter))
+    return Entry.of(line.letter.id, letter_fields(line.letter))
 
 
 def _replayed(entry: Entry) -> dict[bytes, bytes]:
     """Return the fields that reach one group: the copy's target comes with the sending."""
-    fields = dict(entry.fields or {})
+    fields = entry.fields
     fields.pop(b"targetgroup", None)
     fields.pop(b"replayed", None)
     return {**fields, b"replayed": b"true"}

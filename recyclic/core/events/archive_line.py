@@ -52,7 +52,7 @@ def write_dead_line(letter: DeadLetter) -> bytes:
     """Return the line of a dead letter, with its line end."""
     return orjson.dumps(
         {
-            **_written(letter.event, Entry(letter.entry_id, letter.fields)),
+            **_written(letter.event, Entry.of(letter.entry_id, letter.fields)),
             "deadid": letter.id,
             "deadgroup": letter.group,
             "deadreason": letter.reason,
@@ -89,7 +89,7 @@ def read_line(text: bytes) -> Line:
     fields = _raw_fields(held) if "unreadable" in held else _event_fields(held)
     if len(fields) > FIELDS:
         raise _damaged(f"it has more than {FIELDS} fields")
-    entry = Entry(entry_id, fields)
+    entry = Entry.of(entry_id, fields)
     letter = _letter(held, event, entry) if "deadid" in held else None
     if not fields and letter is None:
         raise _damaged("it has no fields")
@@ -110,7 +110,7 @@ def letter_fields(letter: DeadLetter) -> dict[bytes, bytes]:
 
 
 def _written(event: str, entry: Entry) -> dict[str, Any]:
-    fields = entry.fields or {}
+    fields = entry.fields
     try:
         if Envelope.decode(fields).event != event:
             return _unreadable(event, entry, "an entry of another type")
@@ -126,7 +126,7 @@ def _written(event: str, entry: Entry) -> dict[str, Any]:
 
 
 def _unreadable(event: str, entry: Entry, why: str) -> dict[str, Any]:
-    fields = entry.fields or {}
+    fields = entry.fields
     try:
         encoding, text = "utf-8", {name.decode(): value.decode() for name, value in fields.items()}
     except UnicodeDecodeError:
@@ -191,7 +191,7 @@ class _Dead(BaseModel):
             previous_error=self.deadprevious,
             consumer=self.deadconsumer,
             first_failed_at=(self.deadfirst or self.deadat).timestamp(),
-            fields=entry.fields or {},
+            fields=entry.fields,
             id=self.deadid,
         )
 

@@ -41,7 +41,7 @@ class RedisChronicle(ABC):
             "read history",
             [(key, ("XRANGE", key, "-", "+", "COUNT", 1)), (key, ("XRANGE", key, start, end, "COUNT", limit))],
         )
-        entries = [Entry(entry_id.decode(), replies.flat(fields)) for entry_id, fields in rows]
+        entries = [Entry(entry_id.decode(), row) for entry_id, row in rows]
         return (first[0][0].decode() if first else ""), entries
 
     async def begin_replay(self, pair: Pair, before: str, end: str, asked: Mapping[str, str]) -> Begun:

@@ -324,23 +324,24 @@ class Consumer:
     async def _work(self, lane: Lane) -> None:
         """Handle what is queued, until nothing is left."""
         try:
-            turn = time.perf_counter()
-            while not self._closing.is_set():
+            handle, closing, now = self.worker.handle, self._closing.is_set, time.perf_counter
+            turn = now()
+            while not closing():
                 if not self._life.trusted:
                     self._doubt()
                     return
                 entry = lane.next()
                 if entry is None:
                     return
-                await self.worker.handle(lane, entry)
+                await handle(lane, entry)
                 if (lane.unread or lane.due or lane.dead) and self._hungry(lane) and not self._news.is_set():
                     self._news.set()
                     await asyncio.sleep(0)  # the intake asks for more,
                     await asyncio.sleep(0)  # and the request leaves while we handle the rest
-                    turn = time.perf_counter()
-                elif time.perf_counter() - turn > LONGEST_TURN:
+                    turn = now()
+                elif now() - turn > LONGEST_TURN:
                     await asyncio.sleep(0)
-                    turn = time.perf_counter()
+                    turn = now()
         finally:
             lane.workers -= 1
 

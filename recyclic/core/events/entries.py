@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Self
@@ -31,13 +31,29 @@ class Verdict(IntEnum):
     DONE = 1
 
 
-@dataclass(slots=True, eq=False)
 class Entry:
-    """One stream entry in hand. `attempts` counts those that ended badly; `fields` is None where its body is gone."""
+    """One stream entry in hand. `row` has its names and values in turn, or is None where its body is gone.
 
-    id: str
-    fields: Mapping[bytes, bytes] | None
-    attempts: int = 0
+    `attempts` counts those that ended badly.
+    """
+
+    __slots__ = ("attempts", "id", "row")
+
+    def __init__(self, id: str, row: Sequence[bytes] | None, attempts: int = 0) -> None:  # noqa: A002 - Redis's word
+        self.id = id
+        self.row = row
+        self.attempts = attempts
+
+    @classmethod
+    def of(cls, id: str, fields: Mapping[bytes, bytes]) -> Self:  # noqa: A002 - Redis's word
+        """Return an entry with these fields."""
+        return cls(id, [part for item in fields.items() for part in item])
+
+    @property
+    def fields(self) -> dict[bytes, bytes]:
+        """Return the values by name; of a name that stands twice, the last."""
+        row = self.row or ()
+        return dict(zip(row[::2], row[1::2], strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,7 +42,7 @@ class Window:
 def happened_at(entry: Entry) -> float:
     """Return when an entry's event happened, in seconds since the epoch."""
     try:
-        time = datetime.fromisoformat((entry.fields or {})[b"time"].decode())
+        time = datetime.fromisoformat(entry.fields[b"time"].decode())
         return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
     except (KeyError, ValueError, OverflowError):
         return as_number(entry.id)[0] / 1000.0
@@ -50,7 +50,7 @@ def happened_at(entry: Entry) -> float:
 
 def is_copy(entry: Entry) -> bool:
     """Return whether the entry was written for one group alone; what it is a copy of is the history."""
-    return b"targetgroup" in (entry.fields or {})
+    return b"targetgroup" in entry.fields
 
 
 class History:

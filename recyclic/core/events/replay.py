@@ -136,7 +136,7 @@ class Replay:
             self.report.copies += 1
             return False
         try:
-            readable = Envelope.decode(entry.fields or {}).event == self._pair[0] and len(entry.fields or {}) <= FIELDS
+            readable = Envelope.decode(entry.fields).event == self._pair[0] and len(entry.fields) <= FIELDS
         except EventError:
             readable = False
         self.report.unreadable += not readable

@@ -62,14 +62,12 @@ def verdict(reply: Any) -> Verdict:
 
 def read(reply: Any) -> list[Entry]:
     """Read the reply of XREADGROUP over one stream."""
-    return [Entry(entry_id.decode(), flat(fields)) for _, rows in reply or () for entry_id, fields in rows]
+    return [Entry(entry_id.decode(), row) for _, rows in reply or () for entry_id, row in rows]
 
 
 def entries(rows: Iterable[Any]) -> list[Entry]:
     """Read entries as the scripts return them."""
-    return [
-        Entry(entry_id.decode(), flat(fields) if fields else None, int(attempts)) for entry_id, attempts, fields in rows
-    ]
+    return [Entry(entry_id.decode(), row or None, int(attempts)) for entry_id, attempts, row in rows]
 
 
 def consumers(rows: Iterable[Sequence[Any]]) -> dict[str, int]:

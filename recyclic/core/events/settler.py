@@ -65,7 +65,7 @@ class Settler:
         """Move an entry to the dead letters. One without a body is nobody's to claim, so it is not fenced."""
 
         async def write() -> Verdict:
-            return await self._streams.dead_letter(lane.pair, "" if entry.fields is None else self._consumer, letter)
+            return await self._streams.dead_letter(lane.pair, "" if entry.row is None else self._consumer, letter)
 
         def then() -> None:
             module = lane.subscription.module
@@ -125,8 +125,13 @@ class Settler:
             raise
         for (lane, entries), verdicts in zip(acks.items(), answers, strict=True):
             self._flushing -= len(entries)
+            told, unsure = bool(self._observers.all), bool(self._unsure)
             for entry, verdict in zip(entries, verdicts, strict=True):
-                if self._confirmed(lane, entry, verdict) and self._observers.all:
+                if verdict is Verdict.DONE and not unsure:
+                    lane.release(entry)
+                elif not self._confirmed(lane, entry, verdict):
+                    continue
+                if told:
                     self._observers.settled(*lane.pair, entry.id)
         acks.clear()
 

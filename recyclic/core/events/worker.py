@@ -86,18 +86,18 @@ class Worker:
     def _open(self, lane: Lane, entry: Entry) -> tuple[Envelope, dict[str, Any]] | None:
         """Return the event and the handler's arguments; None where the handler has nothing to do with the entry."""
         subscription, attempts = lane.subscription, entry.attempts
-        if entry.fields is None:
+        row = entry.row
+        if row is None:
             self._bury(lane, entry, attempts, GONE)
             return None
-        target = entry.fields.get(b"targetgroup")
-        if target is not None and target.decode(errors="replace") != subscription.group:
+        if b"targetgroup" in row and entry.fields[b"targetgroup"].decode(errors="replace") != subscription.group:
             self._settler.ack(lane, entry)  # whatever is in it: it is another's
             return None
         if attempts >= subscription.max_attempts:
             self._bury(lane, entry, attempts, f"its process died or it failed in each of {attempts} attempts")
             return None
         try:
-            envelope = Envelope.decode(entry.fields)
+            envelope = Envelope.read(row)
             if envelope.event != subscription.event:
                 self._bury(lane, entry, attempts, f"an entry of type {envelope.event!r} in this stream")
                 return None
@@ -181,7 +181,7 @@ class Worker:
             error="" if error is None else said(error),
             traceback=text if len(text) <= LONGEST_TRACEBACK else f"… {text[-LONGEST_TRACEBACK:]}",
             consumer=self._consumer,
-            fields=entry.fields or {},
+            fields=entry.fields,
         )
         self._settler.bury(lane, entry, letter)
 

@@ -350,7 +350,7 @@ some_fields = st.one_of(
 @given(fields=some_fields)
 def test_every_entry_comes_back_from_its_line_as_it_was(fields) -> None:
     """Whatever its fields are called and hold."""
-    line, _ = write_line(EVENT, Entry("17-3", fields))
+    line, _ = write_line(EVENT, Entry.of("17-3", fields))
     assert line.count(b"\n") == 1
     found = read_line(line)
     assert (found.event, found.entry.id, found.entry.fields, found.letter) == (EVENT, "17-3", fields, None)
