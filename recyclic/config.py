@@ -70,6 +70,14 @@ class BusConfig(_Section):
     maxlen: int | None = Field(None, ge=1)
     retain_days: float | None = Field(None, ge=0, le=36_500)
     hard_limit: int | None = Field(None, ge=1)
+    outbox_limit: float | None = Field(None, gt=0)
+    outbox_keep: float | None = Field(None, ge=60)
+
+
+class MetricsConfig(_Section):
+    """`[metrics]`: the token that a scraper of `/metrics` shows; without one only administrators may read it."""
+
+    token: str = Field("", repr=False)
 
 
 class LogConfig(_Section):
@@ -90,6 +98,7 @@ class Config(_Section):
     redis: RedisConfig = RedisConfig()
     database: DatabaseConfig = DatabaseConfig()
     bus: BusConfig = BusConfig()
+    metrics: MetricsConfig = MetricsConfig()
     log: LogConfig = LogConfig()
     module_settings: dict[str, dict[str, Any]] = Field(default_factory=dict, repr=False)
     path: Path | None = None
@@ -259,6 +268,8 @@ def _more_problems(config: Config, where: str) -> list[Problem]:
     if config.database.url and scheme not in (*_ASYNC_DRIVERS, *_ASYNC_DRIVERS.values()):
         remedy = "use sqlite:///path or postgresql://user:password@host/name"
         problems.append(Problem("this database is not supported", f"{where}: [database] url", remedy))
+    if config.metrics.token and len(config.metrics.token) < 16:
+        problems.append(Problem("the token is too short", f"{where}: [metrics] token", "use 16 characters or more"))
     if config.secret_key and len(config.secret_key) < 32:
         remedy = "use 32 characters or more, or leave it empty: one is made"
         problems.append(Problem("the key is too short to sign with", f"{where}: secret_key", remedy))

@@ -62,6 +62,10 @@ class BusError(RecyclicError):
     """Raised when the bus could not do what was asked, for example while Redis is away."""
 
 
+class BusFullError(BusError):
+    """Raised when Redis answers but takes no writes, because its memory or its disk is full."""
+
+
 class DatabaseError(RecyclicError):
     """Raised when the database cannot be opened, migrated or used."""
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -142,7 +144,19 @@ def _run_gunicorn(config: Config) -> None:
 
             return app
 
-    Workers().run()
+    with _shared_metrics():
+        Workers().run()
+
+
+@contextlib.contextmanager
+def _shared_metrics() -> Iterator[None]:
+    """Have the workers gather their counters, so that `/metrics` tells of all of them whoever answers."""
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # whoever set it may gather other processes as well
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="recyclic-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        yield
 
 
 async def _has_users(config: Config) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,14 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from recyclic.config import Config
-from recyclic.core import auth_routes, events_routes, observability, ui
+from recyclic.core import auth_routes, events_routes, metrics, observability, ui
 from recyclic.core.auth import Auth
 from recyclic.core.clock import Clock, SystemClock
 from recyclic.core.database import Database
 from recyclic.core.events.broker import Broker, BrokerSettings
+from recyclic.core.events.cancellation import cancelled
+from recyclic.core.events.condition import BusWatch
+from recyclic.core.events.tally import Tally
 from recyclic.core.guard import Guard
 from recyclic.core.http import BodyLimit, RequestContext, install_error_handlers
 from recyclic.core.lifecycle import Lifecycle
@@ -62,8 +66,11 @@ def create_app(  # noqa: PLR0913 - what the kit, the verifier and workers put in
     clock = clock or SystemClock()
     settings = broker_settings or BrokerSettings(**config.bus.model_dump(exclude_none=True))
 
+    tally = Tally()
+
     def new_broker(opened: Streams, database: Database) -> Broker:
-        return Broker(opened, clock, observers=observers, around=around, database=database, settings=settings)
+        told = [*observers, tally]
+        return Broker(opened, clock, observers=told, around=around, database=database, settings=settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -84,9 +91,9 @@ def create_app(  # noqa: PLR0913 - what the kit, the verifier and workers put in
         redoc_url=None,
         middleware=_middleware(config, registry),
     )
-    app.state.config, app.state.registry, app.state.clock = config, registry, clock
+    app.state.config, app.state.registry, app.state.clock, app.state.tally = config, registry, clock, tally
     install_error_handlers(app)
-    for router in (observability.router, auth_routes.router, events_routes.router, ui.router):
+    for router in (observability.router, metrics.router, auth_routes.router, events_routes.router, ui.router):
         app.include_router(router)
     if serve_ui:
         app.router.default = ui.FrontEnd(ui.built_front_end(), test_mode=config.test_mode)
@@ -119,6 +126,9 @@ async def _open(
         streams = await _open_streams(config, stack)
     broker = new_broker(streams, database)
     stack.push_async_callback(broker.close)
+    state.bus_watch = BusWatch(broker)
+    stack.push_async_callback(state.bus_watch.close)
+    state.metrics = metrics.Metrics(state.tally, broker, state.bus_watch)
     lifecycle = Lifecycle(app, state.registry, broker, config)
     state.streams, state.database, state.broker, state.lifecycle = streams, database, broker, lifecycle
     state.auth = Auth(database, secret, state.clock)
@@ -127,6 +137,9 @@ async def _open(
     stack.push_async_callback(lifecycle.stop)
     await broker.start()
     stack.push_async_callback(broker.drain, DRAIN_SECONDS)
+    if state.metrics.gathered:
+        gathering = asyncio.create_task(state.metrics.run(state.clock), name="recyclic-metrics")
+        stack.push_async_callback(cancelled, [gathering])
 
 
 async def _open_streams(config: Config, stack: AsyncExitStack) -> Streams:

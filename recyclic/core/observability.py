@@ -12,6 +12,7 @@ import structlog
 from fastapi import APIRouter, Request, Response
 
 from recyclic.config import LogConfig
+from recyclic.core.events.condition import BusWatch
 
 CHECK_SECONDS = 5
 """A check that takes longer has failed."""
@@ -30,22 +31,37 @@ async def live() -> dict[str, str]:
 async def ready(request: Request, response: Response) -> dict[str, Any]:
     """Say whether work can be taken on.
 
-    503 without a database. Without Redis, or with a module in trouble, the host is `degraded` but takes on work:
-    events wait in the outbox.
+    503 without a database. With anything else in trouble the host is `degraded` but takes on work: events wait in the
+    outbox. `reasons` names what is wrong; the log tells more.
     """
     state = request.app.state
-    checks = {
-        "database": await _check("database", state.database.ping()),
-        "redis": await _check("redis", state.streams.length("health")),
-    }
+    checks = {"database": await _check("database", state.database.ping())}
+    bus, reasons = await _bus(state.bus_watch)
+    checks |= bus
     modules = {module.id: await _check(module.id, module.instance.health()) for module in state.lifecycle.running}
-    status = "ready"
+    reasons = [name for name in ("database",) if checks[name] != "ok"] + reasons
+    reasons += [f"module {name}" for name, found in modules.items() if found != "ok"]
+    status = "degraded" if reasons else "ready"
     if checks["database"] != "ok":
         status = "unavailable"
         response.status_code = 503
-    elif {*checks.values(), *modules.values()} != {"ok"}:
-        status = "degraded"
-    return {"status": status, "checks": checks, "modules": modules}
+    return {"status": status, "reasons": reasons, "checks": checks, "modules": modules}
+
+
+async def _bus(watch: BusWatch) -> tuple[dict[str, str], list[str]]:
+    """Return the checks of the bus, and the names of what is wrong."""
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            condition = await watch.read()
+    except TimeoutError:
+        log.warning("a health check failed", check="redis", reason="no answer in time")
+        return {"redis": "failed"}, ["redis_away"]
+    checks = {}
+    for name, text in condition.checks().items():
+        checks[name] = "ok" if not text else "unknown" if text == "unknown" else "failed"
+        if checks[name] == "failed":
+            log.warning("a health check failed", check=name, reason=text)
+    return checks, condition.reasons
 
 
 async def _check(name: str, question: Awaitable[Any]) -> str:

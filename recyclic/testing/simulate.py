@@ -204,7 +204,7 @@ async def simulate(config: Config, simulation: Simulation, watcher: Watcher = la
             outcome.backend = host.setting().backend
             for each in broker.subscriptions:
                 outcome.reaches[each.pair] = Reach(each.event, each.group, each.module)
-            broker.observers.all.append(_Recorder(outcome, watcher))
+            broker.observers.add(_Recorder(outcome, watcher))
             began = time.perf_counter()
             try:
                 async with host.act(f"simulate {event.name}", *active, expect_errors=True):

@@ -153,6 +153,30 @@ def test_two_gunicorn_workers_handle_each_event_once(shop: Shop) -> None:
     assert len({handling.pid for handling in shop.ended()}) == 2
 
 
+def test_whichever_worker_answers_the_metrics_are_of_all(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`recyclic serve --workers 2` gathers the counters: whoever is asked tells all 200 handlings."""
+    shop.configure(seconds=0.005)
+    token = "a token that a scraper shows"
+    monkeypatch.setenv("RECYCLIC_METRICS__TOKEN", token)
+
+    def handled() -> str:
+        headers = {"Authorization": f"Bearer {token}"}
+        text = httpx.get(f"http://127.0.0.1:{shop.port}/metrics", headers=headers, timeout=10).text
+        lines = [line for line in text.splitlines() if line.startswith("recyclic_events_handled_total{")]
+        return lines[0] if lines else text
+
+    with shop.process(*shop.command("serve", "--port", str(shop.port), "--workers", "2")):
+        shop.until(shop.is_up, "the host answers /health/ready")
+        with shop.signed_in() as client:
+            for _ in range(10):
+                assert client.post("/api/modules/counter/pings", json={"count": 20}).status_code == 202
+        shop.until(lambda: len(shop.ended()) >= 200, "200 handlings")
+        wanted = 'recyclic_events_handled_total{event="ping_sent",group="counter"} 200.0'
+        shop.until(lambda: handled() == wanted, "all of them counted")
+        assert {handled() for _ in range(8)} == {wanted}
+    assert len({handling.pid for handling in shop.ended()}) == 2, "one worker did it all: the test proved nothing"
+
+
 def test_a_killed_worker_loses_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGKILL in the middle of handlers: what the dead worker held is handled by the other, marked as a retry."""
     shop.configure(seconds=0.05)

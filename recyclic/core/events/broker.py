@@ -62,7 +62,7 @@ class Broker:
             self.outbox = Outbox(
                 database, self.clock, self.settings, self.hand_over, streams.handed_over, self.observers.stored
             )
-        self.janitor = Janitor(streams, self.clock, self.settings, self._events)
+        self.janitor = Janitor(streams, self.clock, self.settings, lambda: self.events)
         self._around = around
         self._subscriptions: dict[tuple[str, str], Subscription] = {}
         self._buses: dict[str, EventBus] = {}
@@ -72,6 +72,7 @@ class Broker:
         self._appending: dict[str, bool] = {}
         self._doubtful: dict[str, bool] = {}
         self._lost_leases = 0
+        self._claimed = 0
 
     def scoped(self, module_id: str, *, group: str | None = None, emits: Iterable[type[Event]] = ()) -> EventBus:
         """Return the module's view of the bus; its group defaults to its id.
@@ -162,6 +163,16 @@ class Broker:
     def lost_leases(self) -> int:
         """Return how many entries were taken over by others while their handler ran here."""
         return self._lost_leases + (self._consumer.settler.lost_leases if self._consumer else 0)
+
+    @property
+    def claimed(self) -> int:
+        """Return how many entries this process took over from dead ones."""
+        return self._claimed + (self._consumer.claimed if self._consumer else 0)
+
+    @property
+    def events(self) -> frozenset[str]:
+        """Return every event that a module of this host declares or handles."""
+        return frozenset({*self.catalogue, *(event for event, _ in self._subscriptions)})
 
     def wake(self) -> None:
         """Look at everything now: new entries, due retries, the outbox."""
@@ -306,14 +317,12 @@ class Broker:
         for lane in self._consumer.lanes if self._consumer else ():
             lane.paused = lane.subscription.module in self._paused
 
-    def _events(self) -> set[str]:
-        return {*self.catalogue, *(event for event, _ in self._subscriptions)}
-
     def _stand(self, coroutine: Any, name: str) -> None:
         self._standing.add(asyncio.create_task(coroutine, name=name))
 
     def _retire(self, consumer: Consumer) -> None:
         self._lost_leases += consumer.settler.lost_leases
+        self._claimed += consumer.claimed
         if self._consumer is consumer:
             self._consumer = None
 

@@ -48,6 +48,7 @@ class Consumer:
     ) -> None:
         self.name = f"{os.getpid()}-{os.urandom(4).hex()}"
         self.lanes = [Lane(subscription, settings.prefetch) for subscription in subscriptions]
+        self.claimed = 0
         self.tasks: set[asyncio.Task[None]] = set()
         self.settler = Settler(streams, clock, observers, self.name)
         self.worker = Worker(self.settler, clock, observers, around, settings, self.name)
@@ -240,6 +241,7 @@ class Consumer:
     async def _take_from_dead(self, lane: Lane, now: float) -> None:
         dead = next(iter(lane.dead))
         held, entries = await self._streams.claim(lane.pair, self.name, dead, limit=self._room(lane), now=now)
+        self.claimed += len(entries)
         self._feed(lane, entries, claimed=True)
         if not held:
             await self._streams.remove_consumer(lane.pair, dead)

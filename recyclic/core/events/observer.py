@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from recyclic.core.events.event import Envelope
     from recyclic.errors import EventError
@@ -57,48 +57,64 @@ class Observer:
         """Something that settling depends on may have changed; called after each of the above."""
 
 
+_CALLS = ("stored", "refused", "emitted", "delivered", "handled", "failed", "dead", "settled", "changed")
+
+
 class Observers(Observer):
-    """Hands every call to each observer in turn, then tells `changed`. One that raises is logged, never felt."""
+    """Hands every call to each observer that has something to do with it, in turn, then tells `changed`.
+
+    One that raises is logged, never felt.
+    """
 
     def __init__(self, observers: Iterable[Observer] = ()) -> None:
-        self.all = list(observers)
+        self.all: list[Observer] = []
+        self._calls: dict[str, list[Callable[..., None]]] = {name: [] for name in _CALLS}
+        self._delivered, self._settled, self._changed = (self._calls[n] for n in ("delivered", "settled", "changed"))
+        self._emitted, self._handled = self._calls["emitted"], self._calls["handled"]
+        for observer in observers:
+            self.add(observer)
 
-    def _tell(self, what: str, *args: Any) -> None:
-        for observer in self.all:
+    def add(self, observer: Observer) -> None:
+        """Tell `observer` too, from now on."""
+        self.all.append(observer)
+        for name, calls in self._calls.items():
+            if getattr(type(observer), name) is not getattr(Observer, name):
+                calls.append(getattr(observer, name))
+
+    def _tell(self, calls: Iterable[Callable[..., None]], *args: Any) -> None:
+        for call in calls:
             try:
-                getattr(observer, what)(*args)
+                call(*args)
             except Exception:
-                log.exception("observer %r failed in %s", observer, what)
-        for observer in self.all:
+                log.exception("an observer failed: %r", call)
+        for call in self._changed:
             try:
-                observer.changed()
+                call()
             except Exception:
-                log.exception("observer %r failed in changed", observer)
+                log.exception("an observer failed: %r", call)
 
     def stored(self, envelope: Envelope) -> None:
         """Tell all."""
-        if self.all:
-            self._tell("stored", envelope)
+        self._tell(self._calls["stored"], envelope)
 
     def refused(self, module: str, event: str, error: EventError) -> None:
         """Tell all."""
-        if self.all:
-            self._tell("refused", module, event, error)
+        self._tell(self._calls["refused"], module, event, error)
 
     def emitted(self, envelope: Envelope, entry_id: str) -> None:
         """Tell all."""
-        if self.all:
-            self._tell("emitted", envelope, entry_id)
+        if self._emitted or self._changed:
+            self._tell(self._emitted, envelope, entry_id)
 
     def delivered(self, envelope: Envelope, module: str, group: str, attempt: int) -> None:
         """Tell all."""
-        if self.all:
-            self._tell("delivered", envelope, module, group, attempt)
+        if self._delivered or self._changed:
+            self._tell(self._delivered, envelope, module, group, attempt)
 
     def handled(self, envelope: Envelope, module: str, group: str, attempt: int, seconds: float) -> None:
         """Tell all."""
-        if self.all:
-            self._tell("handled", envelope, module, group, attempt, seconds)
+        if self._handled or self._changed:
+            self._tell(self._handled, envelope, module, group, attempt, seconds)
 
     def failed(
         self,
@@ -110,20 +126,18 @@ class Observers(Observer):
         retry_in: float | None,
     ) -> None:
         """Tell all."""
-        if self.all:
-            self._tell("failed", envelope, module, group, attempt, error, retry_in)
+        self._tell(self._calls["failed"], envelope, module, group, attempt, error, retry_in)
 
     def dead(self, entry_id: str, event: str, module: str, group: str, attempt: int, reason: str) -> None:
         """Tell all."""
-        if self.all:
-            self._tell("dead", entry_id, event, module, group, attempt, reason)
+        self._tell(self._calls["dead"], entry_id, event, module, group, attempt, reason)
 
     def settled(self, event: str, group: str, entry_id: str) -> None:
         """Tell all."""
-        if self.all:
-            self._tell("settled", event, group, entry_id)
+        if self._settled or self._changed:
+            self._tell(self._settled, event, group, entry_id)
 
     def changed(self) -> None:
         """Tell all that something may have changed."""
-        if self.all:
-            self._tell("changed")
+        if self._changed:
+            self._tell(())

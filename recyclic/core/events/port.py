@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from recyclic.core.events.entries import Ack, DeadLetter, Entry, Pair, Snapshot, Verdict, Want
+from recyclic.core.events.gauges import EventGauge, Persistence
 from recyclic.core.events.handover import HandOver
 from recyclic.core.events.standing import Begun, Restored, Retained, StreamState
 
@@ -174,6 +175,18 @@ class Streams(Ledger, Protocol):
 
     async def snapshot(self, pairs: Sequence[Pair]) -> Snapshot:
         """Return the state of all the groups at one moment."""
+        ...
+
+    async def gauges(self, events: Iterable[str]) -> dict[str, EventGauge]:
+        """Return how long each event's stream is and how far its groups are; cheap however much is pending."""
+        ...
+
+    async def probe(self) -> None:
+        """Write something, to learn whether the server takes writes; raises BusFullError where it is full."""
+        ...
+
+    async def persistence(self) -> Persistence:
+        """Return how the server keeps what it is given."""
         ...
 
     async def ping(self) -> None:

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 
 from recyclic.core.events.entries import Entry, GroupState, Pair, Pending, Verdict, as_number
-from recyclic.errors import BusError, Problem
+from recyclic.errors import BusError, BusFullError, Problem
 
 
 @asynccontextmanager
@@ -22,8 +22,9 @@ async def speaking(doing: str) -> AsyncIterator[None]:
 
 
 def failed(error: Exception, doing: str) -> BusError:
-    """Return the BusError for an error of Redis or of the way to it."""
-    return BusError(_problem(error, doing))
+    """Return the BusError for an error of Redis or of the way to it; a BusFullError where it takes no writes."""
+    full = isinstance(error, OutOfMemoryError) or str(error).startswith(("MISCONF", "OOM"))
+    return (BusFullError if full else BusError)(_problem(error, doing))
 
 
 def flat(reply: Sequence[Any]) -> dict[Any, Any]:
@@ -44,7 +45,7 @@ def unless_missing(reply: Any, parse: Callable[[Any], _T]) -> _T | None:
     if isinstance(reply, ResponseError) and any(text in str(reply) for text in _MISSING):
         return None
     if isinstance(reply, Exception):
-        raise BusError(_problem(reply, "use a group")) from reply
+        raise failed(reply, "use a group") from reply
     return parse(reply)
 
 

@@ -38,6 +38,8 @@ class BrokerSettings:
     """How long a relay that died keeps the others from sending."""
     relay_check: float = 15.0
     """How often the relay asks whether Redis still has what it was sent; it asks with everything it sends, too."""
+    outbox_limit: float = 60.0
+    """An event that has waited longer in the outbox makes the host `degraded`."""
     outbox_keep: float = 7 * 86_400.0
     """How long sent outbox rows are kept: so far back Redis may lose events, and they are sent again."""
 

@@ -23,6 +23,7 @@ from recyclic.core.events.entries import (
     Verdict,
     Want,
 )
+from recyclic.core.events.gauges import RedisGauges
 from recyclic.core.events.handover import RedisHandover
 from recyclic.core.events.keys import STREAM, dead_key, pair_keys
 from recyclic.core.events.ledger import RedisLedger
@@ -51,7 +52,7 @@ HEARTBEATS = "recyclic:heartbeats"
 _VERDICTS = {int(verdict): verdict for verdict in Verdict}
 
 
-class RedisStreams(RedisLedger, RedisHandover):
+class RedisStreams(RedisLedger, RedisHandover, RedisGauges):
     """Streams on a Redis or Valkey server, or with `blocking=False` on an in-process fake, never asked to block.
 
     `client` must speak `protocol=2`, not decode responses, and belongs to the caller. The hot path has a `wire` of its

@@ -223,7 +223,15 @@ class TestHealth:
         response = await client.get("/health/ready")
         assert response.json() == {
             "status": "ready",
-            "checks": {"database": "ok", "redis": "ok"},
+            "reasons": [],
+            "checks": {
+                "database": "ok",
+                "redis": "ok",
+                "persistence": "ok",
+                "dead_letters": "ok",
+                "backlog": "ok",
+                "outbox": "ok",
+            },
             "modules": {"till": "ok"},
         }
 
@@ -244,14 +252,16 @@ class TestHealth:
     async def test_without_redis_it_takes_on_work_all_the_same(self, run_host, monkeypatch):
         async with run_host(("till", Quiet)) as host:
 
-            async def away(_: str) -> int:
+            async def away() -> None:
                 raise BusError("away")
 
-            monkeypatch.setattr(host.app.state.streams, "length", away)
+            monkeypatch.setattr(host.app.state.streams, "probe", away)
             response = await host.http.get("/health/ready")
             assert response.status_code == 200
             assert response.json()["status"] == "degraded"
+            assert response.json()["reasons"] == ["redis_away"]
             assert response.json()["checks"]["redis"] == "failed"
+            assert response.json()["checks"]["backlog"] == "unknown"
 
     async def test_a_module_in_trouble_is_named(self, run_host):
         class Sick(Quiet):
@@ -266,6 +276,7 @@ class TestHealth:
             response = await host.http.get("/health/ready")
             assert response.status_code == 200
             assert response.json()["modules"] == {"a": "ok", "b": "failed", "c": "failed"}
+            assert response.json()["reasons"] == ["module b", "module c"]
             assert "accounting" not in response.text
 
     async def test_a_check_that_hangs_has_failed(self, run_host, monkeypatch):
