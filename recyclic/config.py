@@ -8,13 +8,14 @@ import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from recyclic.config_environment import EnvironmentReader
 from recyclic.errors import ConfigError, Problem
 from recyclic.nearest import nearest
+from recyclic.redis_url import RedisUrl
 
 DEFAULT_FILE = "config.toml"
 SQLITE_FILE = "recyclic.sqlite3"
@@ -23,6 +24,10 @@ _ASYNC_DRIVERS = {
     "postgresql": "postgresql+asyncpg",
     "postgres": "postgresql+asyncpg",
 }
+
+
+_File = Annotated[Path | None, BeforeValidator(lambda value: None if value == "" else value)]
+"""A file that need not be named; empty text, which TOML can say, names none."""
 
 
 class _Section(BaseModel):
@@ -46,9 +51,18 @@ class ModulesConfig(_Section):
 
 
 class RedisConfig(_Section):
-    """`[redis]`: where events travel. Without a `url` the host runs a server of its own in the data folder."""
+    """`[redis]`: where events travel. Without a `url` the host runs a server of its own in the data folder.
+
+    The `tls_` keys are for `rediss` URLs; the `sentinel_` ones for Sentinels that ask who is there.
+    """
 
     url: str = Field("", repr=False)
+    tls_ca: _File = None
+    tls_cert: _File = None
+    tls_key: _File = None
+    tls_check_hostname: bool = True
+    sentinel_username: str = ""
+    sentinel_password: str = Field("", repr=False)
 
 
 class DatabaseConfig(_Section):
@@ -161,6 +175,13 @@ class Config(_Section):
         return config.model_copy(
             update={
                 "data_dir": _absolute(config.data_dir, base),
+                "redis": config.redis.model_copy(
+                    update={
+                        key: _absolute(file, base)
+                        for key in ("tls_ca", "tls_cert", "tls_key")
+                        if (file := getattr(config.redis, key)) is not None
+                    }
+                ),
                 "modules": config.modules.model_copy(
                     update={"path": tuple(_absolute(folder, base) for folder in config.modules.path)}
                 ),
@@ -259,11 +280,7 @@ def _more_problems(config: Config, where: str) -> list[Problem]:
     problems += [
         Problem(f"{name} is enabled twice", f"{where}: [modules] enabled", "name it once") for name in sorted(twice)
     ]
-    if config.redis.url.startswith("fake:"):
-        remedy = "leave it empty for the embedded server, or give redis://, rediss:// or unix://"
-        problems.append(Problem("fake:// exists in tests only", f"{where}: [redis] url", remedy))
-    elif config.redis.url and "://" not in config.redis.url:
-        problems.append(Problem("this is not a URL", f"{where}: [redis] url", "write redis://host:6379/0"))
+    problems += _redis_problems(config.redis, f"{where}: [redis]")
     scheme = config.database.url.partition("://")[0]
     if config.database.url and scheme not in (*_ASYNC_DRIVERS, *_ASYNC_DRIVERS.values()):
         remedy = "use sqlite:///path or postgresql://user:password@host/name"
@@ -273,6 +290,32 @@ def _more_problems(config: Config, where: str) -> list[Problem]:
     if config.secret_key and len(config.secret_key) < 32:
         remedy = "use 32 characters or more, or leave it empty: one is made"
         problems.append(Problem("the key is too short to sign with", f"{where}: secret_key", remedy))
+    return problems
+
+
+def _redis_problems(redis: RedisConfig, where: str) -> list[Problem]:
+    if redis.url.startswith("fake:"):
+        remedy = "leave it empty for the embedded server, or give redis://, rediss:// or unix://"
+        return [Problem("fake:// exists in tests only", f"{where} url", remedy)]
+    problems: list[Problem] = []
+    scheme = redis.url.partition("://")[0]
+    if redis.url:
+        try:
+            RedisUrl.read(redis.url, f"{where} url")
+        except ConfigError as error:
+            problems += error.problems
+    if not scheme.startswith("rediss"):
+        remedy = "begin the URL with rediss, or remove the key"
+        problems += [
+            Problem("it has no effect: the URL is not one for TLS", f"{where} {key}", remedy)
+            for key in ("tls_ca", "tls_cert", "tls_key")
+            if getattr(redis, key) is not None
+        ]
+    if redis.tls_key is not None and redis.tls_cert is None:
+        problems.append(Problem("the key has no certificate", f"{where} tls_key", "set tls_cert too"))
+    if (redis.sentinel_username or redis.sentinel_password) and not scheme.endswith("+sentinel"):
+        remedy = "begin the URL with redis+sentinel, or remove the key"
+        problems.append(Problem("it has no effect: the URL names no Sentinels", f"{where} sentinel_password", remedy))
     return problems
 
 

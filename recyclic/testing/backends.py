@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from recyclic.testing.errors import KitError
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
-
     from recyclic.core.events.streams import RedisStreams
+    from recyclic.core.redis import Client
 
 NAMES: Final = ("fake", "server", "container")
 _SCHEMES: Final = ("redis://", "rediss://", "unix://")
@@ -108,7 +107,7 @@ class _RealBackend:
         self._free = list(range(15, -1, -1))
         self._version = ""
 
-    def _connect(self, index: int) -> Redis:
+    def _connect(self, index: int) -> Client:
         raise NotImplementedError
 
     @asynccontextmanager
@@ -127,7 +126,7 @@ class _RealBackend:
             await client.aclose()
             self._free.append(index)
 
-    async def _prepare(self, client: Redis) -> None:
+    async def _prepare(self, client: Client) -> None:
         await client.flushdb()
 
 
@@ -150,7 +149,7 @@ class ServerBackend(_RealBackend):
         """Name and version."""
         return f"server ({self._version})"
 
-    def _connect(self, index: int) -> Redis:
+    def _connect(self, index: int) -> Client:
         return _client(f"{self._process.url}?db={index}")
 
     def _end(self) -> None:
@@ -175,11 +174,11 @@ class UrlBackend(_RealBackend):
         place = self._url.rpartition("@")[2] if "@" in self._url else self._url
         return f"{place} ({self._version})" if self.name == self._url else f"{self.name} ({self._version})"
 
-    def _connect(self, index: int) -> Redis:
+    def _connect(self, index: int) -> Client:
         del index
         return _client(self._url)
 
-    async def _prepare(self, client: Redis) -> None:
+    async def _prepare(self, client: Client) -> None:
         if self.name == self._url and "PYTEST_XDIST_WORKER" in os.environ:
             raise KitError(
                 f"several test processes cannot share {self.description}: leave out -n, or use --recyclic-redis=server"
@@ -212,7 +211,7 @@ class ContainerBackend(UrlBackend):
         super().__init__(f"redis://{host}:{port}/0", "container")
 
 
-def _client(url: str) -> Redis:
+def _client(url: str) -> Client:
     from recyclic.core.redis import connect  # noqa: PLC0415 - kept out of the plugin's import
 
     return connect(url)
