@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from recyclic.core.events.wire import Command
+    from recyclic.core.redis_cluster import ClusterClient
 
 FIELDS = 3500
 """Fields of the largest entry that a script can write."""
@@ -23,7 +24,7 @@ FIELDS = 3500
 class RedisChronicle(ABC):
     """Built on the primitives of its other halves: commands of which none may fail, and scripts in one round trip."""
 
-    client: Redis
+    client: Redis | ClusterClient
 
     @abstractmethod
     async def _run(self, doing: str, calls: Sequence[Command]) -> list[Any]: ...

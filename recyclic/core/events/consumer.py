@@ -171,6 +171,8 @@ class Consumer:
                 failures = 0
             except Exception as error:  # noqa: BLE001 - this loop outlives whatever fails in it
                 positions = None
+                for lane in self.lanes:
+                    lane.doubtful = True  # another server may answer now, which has not heard of our last acks
                 failures += 1
                 if failures == 1:
                     log.warning("not told of new events; trying again", error=str(error))

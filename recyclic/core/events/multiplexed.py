@@ -14,6 +14,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from recyclic.core.events.cancellation import ended
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -82,18 +84,28 @@ class Multiplexed:
             raise reply
         return reply
 
+    def grown(self, key: str) -> None:
+        """See Wire. The server wakes whoever blocks."""
+
     def abort(self) -> None:
         """Drop the connection; whoever waits for a reply is told."""
         if self._link is not None:
             self._link.abort(RedisConnectionError("the connection was given up"))
 
+    def abort_unless_at(self, place: tuple[str, int]) -> list[tuple[str, int]]:
+        """Drop the connections that lead to another host and port; return where they led."""
+        dropped = [] if self._waiting is None else self._waiting.abort_unless_at(place)
+        link = self._link
+        if link is not None and link.usable and link.place != place:
+            self.abort()
+            dropped.append(link.place)
+        return dropped
+
     async def close(self) -> None:
         """See Wire."""
         if self._waiting is not None:
             await self._waiting.close()
-        if self._opening is not None:
-            self._opening.cancel()
-            await asyncio.wait([self._opening])
+        await ended([self._opening])
         if self._link is not None:
             self._link.abort(RedisConnectionError("the connection was closed"))
             await self._link.closed
@@ -147,6 +159,7 @@ class _Link(asyncio.Protocol):
         self._reader = hiredis.Reader(
             protocolError=InvalidResponse, replyError=DefaultParser.parse_error, notEnoughData=_NOTHING
         )
+        self.place = (str(getattr(connection, "host", "")), int(getattr(connection, "port", 0)))
         self.full: asyncio.Future[None] | None = None
         self.closed: asyncio.Future[None] = self._loop.create_future()
         writer = connection._writer  # noqa: SLF001 - there is no public way to the transport

@@ -27,10 +27,11 @@ from recyclic.core.events.gauges import RedisGauges
 from recyclic.core.events.handover import RedisHandover
 from recyclic.core.events.keys import STREAM, dead_key, pair_keys
 from recyclic.core.events.ledger import RedisLedger
-from recyclic.core.events.multiplexed import BLOCK, Multiplexed
+from recyclic.core.events.multiplexed import BLOCK
 from recyclic.core.events.port import Streams
-from recyclic.core.events.wire import Command, PlainWire, Wire
-from recyclic.errors import BusError, Problem
+from recyclic.core.events.wire import Command, Wire
+from recyclic.core.events.wires import wire_of
+from recyclic.core.redis_cluster import ClusterClient
 
 __all__ = [
     "Ack",
@@ -61,12 +62,17 @@ class RedisStreams(RedisLedger, RedisHandover, RedisGauges):
     """
 
     def __init__(
-        self, client: Redis, *, blocking: bool = True, bell: Bell | None = None, wire: Wire | None = None
+        self,
+        client: Redis | ClusterClient,
+        *,
+        blocking: bool = True,
+        bell: Bell | None = None,
+        wire: Wire | None = None,
     ) -> None:
         self.client = client
         self.blocking = blocking
         self._bell = bell or Bell()
-        self._wire = wire or _wire_of(client, blocking=blocking)
+        self._wire = wire or wire_of(client, blocking=blocking)
 
     async def append(self, event: str, fields: Mapping[str, bytes]) -> str:
         """See Streams."""
@@ -236,7 +242,9 @@ class RedisStreams(RedisLedger, RedisHandover, RedisGauges):
         await self._wire.close()
 
     def _grown(self, event: str) -> None:
-        if not self.blocking:
+        if self.blocking:
+            self._wire.grown(STREAM + event)
+        else:
             self._bell.ring(event)
 
     async def _run(self, doing: str, calls: Sequence[Command]) -> list[Any]:
@@ -271,11 +279,3 @@ class RedisStreams(RedisLedger, RedisHandover, RedisGauges):
 @cache
 def _digest(script: str) -> str:
     return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
-
-
-def _wire_of(client: Redis, *, blocking: bool) -> Wire:
-    pool = client.connection_pool
-    if pool.connection_kwargs.get("protocol") not in (2, "2") or pool.connection_kwargs.get("decode_responses"):
-        remedy = "open it with protocol=2, undecoded"
-        raise BusError(Problem("the Redis client speaks another protocol", "RedisStreams", remedy))
-    return Multiplexed(pool.make_connection) if blocking else PlainWire(client)

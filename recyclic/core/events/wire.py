@@ -36,6 +36,10 @@ class Wire(Protocol):
         """Run a command that blocks on the server, on a connection of its own; cancelling it is safe."""
         ...
 
+    def grown(self, key: str) -> None:
+        """Hear that a stream has grown, for those who wait on another connection where the server wakes them not."""
+        ...
+
     async def close(self) -> None:
         """Close what this wire opened itself."""
         ...
@@ -64,6 +68,9 @@ class PlainWire:
         """See Wire. The in-process fake must never be asked to block, so nothing calls this there."""
         [reply] = await self.run([command])
         return reply
+
+    def grown(self, key: str) -> None:
+        """See Wire. The in-process fake has a Bell of its own."""
 
     async def close(self) -> None:
         """See Wire."""

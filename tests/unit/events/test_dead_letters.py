@@ -343,7 +343,7 @@ async def test_forgotten_group_is_gone_with_all_that_was_its_own_and_nothing_els
         await bench.streams.begin_replay(pair, "0-0", "+", {"since": "1.0"})
     assert await bench.streams.forget(PAIR)
     assert not await bench.streams.forget(PAIR)
-    keys = {key.decode() for key in await bench.client.keys()}
+    keys = {key.decode() async for key in bench.client.scan_iter()}
     assert keys == {
         "events:sale_closed",
         "dead:{events:sale_closed}:members",

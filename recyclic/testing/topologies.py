@@ -1,0 +1,372 @@
+"""Redis topologies of real processes for a test's own use: Sentinels with a master and a replica, and a Cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from recyclic.core.redis_process import find_binary
+from recyclic.testing.errors import KitError
+
+PATIENCE = 30.0
+"""Seconds that a topology may take to come up."""
+
+DOWN_AFTER = 500
+"""Milliseconds of silence after which a Sentinel, or the nodes of a Cluster, take a server for down."""
+
+PORTS = range(20_000, 32_000)
+"""Below the ports that the system hands out by itself; a Cluster's bus has each node's port plus 10 000."""
+
+
+class Server:
+    """One server process on loopback. It keeps its files in a folder of its own, and can be started there again."""
+
+    def __init__(self, folder: Path, port: int, *options: str, binary: Path | None = None, config: str = "") -> None:
+        self.folder = folder
+        self.port = port
+        self._command = [str(binary or find_binary()), *options]
+        folder.mkdir(parents=True)
+        if config or "--sentinel" in options:  # a Sentinel writes its own file anew
+            (folder / "own.conf").write_text(config)
+            self._command.insert(1, str(folder / "own.conf"))
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        """Start the process, and return once it answers."""
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - the binary was found by us, and there is no shell
+                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder
+            )
+        self.until(lambda: self.ask("PING"), "an answer")
+
+    def kill(self) -> None:
+        """End the process as a crash does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def freeze(self) -> None:
+        """Stop the process without ending it, as an overloaded or half-dead machine does."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen process go on."""
+        self._signal(signal.SIGCONT)
+
+    def ask(self, *words: Any) -> Any:
+        """Run one command on this server, on a connection of its own."""
+        with Redis(port=self.port, socket_timeout=10, decode_responses=True, protocol=2) as client:
+            client.response_callbacks.clear()  # replies as the server gives them
+            return client.execute_command(*words)
+
+    def until(self, condition: Callable[[], Any], what: str) -> None:
+        """Wait until the server says so."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            with contextlib.suppress(RedisError, OSError):
+                if condition():
+                    return
+            if time.monotonic() > deadline or (self._process is not None and self._process.poll() is not None):
+                tail = " / ".join((self.folder / "log").read_text(errors="replace").splitlines()[-3:])
+                raise KitError(f"no {what} from the server on port {self.port}: {tail}")
+            time.sleep(0.005)
+
+    def _signal(self, number: int) -> None:
+        if self._process is not None:
+            os.kill(self._process.pid, number)
+
+
+class Topology:
+    """Several servers that make one Redis, reached by `url`."""
+
+    url: str
+    servers: list[Server]
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="rtopo-"))
+
+    def stop(self) -> None:
+        """End all processes and remove their files."""
+        for server in self.servers:
+            server.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class Sentinels(Topology):
+    """A master, a replica, and three Sentinels that watch them."""
+
+    name = "shop"
+
+    def __init__(self, *, binary: Path | None = None) -> None:
+        super().__init__()
+        ports = free_ports(5)
+        self.servers = []
+        first, second = (self._data(port, binary) for port in ports[:2])
+        second.ask("REPLICAOF", "127.0.0.1", first.port)
+        second.until(lambda: "master_link_status:up" in second.ask("INFO", "replication"), "replication")
+        self.data = [first, second]
+        self.sentinels = [self._sentinel(port, first.port, binary) for port in ports[2:]]
+        for sentinel in self.sentinels:
+            sentinel.until(partial(self._knows_all, sentinel), "acquaintance")
+        places = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
+        self.url = f"redis+sentinel://{places}/{self.name}/0"
+
+    @property
+    def master(self) -> Server:
+        """Return the server that the first Sentinel takes for the master."""
+        _, port = self.sentinels[0].ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.name)
+        return next(server for server in self.data if server.port == int(port))
+
+    def master_becomes_other_than(self, server: Server) -> Server:
+        """Wait for the failover away from `server`; return the new master, ready to write to."""
+        for sentinel in self.sentinels:
+            sentinel.until(lambda: self.master is not server, "failover")
+        master = self.master
+        master.until(lambda: master.ask("ROLE")[0] == "master", "promotion")
+        return master
+
+    @staticmethod
+    def _knows_all(sentinel: Server) -> bool:
+        state = sentinel.ask("SENTINEL", "MASTERS")[0]
+        told = dict(zip(state[::2], state[1::2], strict=True))
+        return (told["num-slaves"], told["num-other-sentinels"]) == ("1", "2") and "down" not in told["flags"]
+
+    def _data(self, port: int, binary: Path | None) -> Server:
+        options = [*_quiet(port), "--appendonly", "yes", "--repl-diskless-sync-delay", "0"]
+        self.servers.append(Server(self._folder / str(port), port, *options, binary=binary))
+        return self.servers[-1]
+
+    def _sentinel(self, port: int, master: int, binary: Path | None) -> Server:
+        config = (
+            f"port {port}\nbind 127.0.0.1\n"
+            f"sentinel monitor {self.name} 127.0.0.1 {master} 2\n"
+            f"sentinel down-after-milliseconds {self.name} {DOWN_AFTER}\n"
+            f"sentinel failover-timeout {self.name} 3000\n"
+        )
+        self.servers.append(Server(self._folder / str(port), port, "--sentinel", binary=binary, config=config))
+        return self.servers[-1]
+
+
+class Cluster(Topology):
+    """Three primaries that share the slots, each with `replicas` replicas."""
+
+    primaries = 3
+
+    def __init__(self, *, replicas: int = 0, binary: Path | None = None) -> None:
+        super().__init__()
+        ports = free_ports(self.primaries * (1 + replicas), apart=10_000)
+        self.servers = []
+        for port in ports:
+            options = [*_quiet(port), "--cluster-enabled", "yes", "--cluster-node-timeout", str(2 * DOWN_AFTER)]
+            options += ["--repl-diskless-sync-delay", "0", "--cluster-replica-validity-factor", "0"]
+            self.servers.append(Server(self._folder / str(port), port, *options, binary=binary))
+        first, *others = self.servers
+        for number, server in enumerate(self.servers):
+            server.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+        for server in others:
+            server.ask("CLUSTER", "MEET", "127.0.0.1", first.port)
+        for server, (start, end) in zip(self.servers, _ranges(self.primaries), strict=False):
+            server.ask("CLUSTER", "ADDSLOTSRANGE", start, end)
+        for number, replica in enumerate(self.servers[self.primaries :]):
+            of = self.servers[number % self.primaries].ask("CLUSTER", "MYID")
+            replica.until(partial(self._replicate, replica, of), "acquaintance")
+        for server in self.servers:
+            server.until(partial(self._agreed, server), "agreement")
+        self.url = f"redis+cluster://{','.join(f'127.0.0.1:{server.port}' for server in self.servers[:3])}"
+
+    @staticmethod
+    def _replicate(replica: Server, of: str) -> bool:
+        return of in replica.ask("CLUSTER", "NODES") and bool(replica.ask("CLUSTER", "REPLICATE", of))
+
+    def _agreed(self, server: Server) -> bool:
+        state = dict(line.split(":") for line in server.ask("CLUSTER", "INFO").split())
+        known = server.ask("CLUSTER", "NODES").splitlines()
+        roles = sum("slave" in line.split()[2] for line in known)
+        ready = state["cluster_state"] == "ok" and state["cluster_known_nodes"] == str(len(self.servers))
+        told = server.ask("INFO", "replication")
+        linked = "role:master" in told or "master_link_status:up" in told
+        return ready and linked and roles == len(self.servers) - self.primaries
+
+    def owner(self, key: str) -> Server:
+        """Return the server that has the key's slot."""
+        slot = self.servers[0].ask("CLUSTER", "KEYSLOT", key)
+        for start, end, (_, port, *_), *_ in self._any().ask("CLUSTER", "SLOTS"):
+            if start <= slot <= end:
+                return next(server for server in self.servers if server.port == port)
+        raise KitError(f"nobody has the slot of {key}")
+
+    def _any(self) -> Server:
+        for server in self.servers:
+            with contextlib.suppress(RedisError, OSError):
+                server.ask("PING")
+                return server
+        raise KitError("no node of the cluster answers")
+
+
+def free_ports(count: int, *, apart: int = 0) -> list[int]:
+    """Return ports of loopback that nobody listens on; with `apart`, the ports that lie so far above are free too."""
+    found: list[int] = []
+    offset = os.getpid() * 97  # processes that look at the same time begin at different places
+    for index in range(len(PORTS)):
+        port = PORTS[(offset + index) % len(PORTS)]
+        if all(_is_free(port + distance) for distance in {0, apart}):
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise KitError(f"no {count} free ports from {PORTS.start} to {PORTS.stop}")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _quiet(port: int) -> Sequence[str]:
+    return ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--maxmemory-policy", "noeviction")
+
+
+def _ranges(parts: int) -> Iterator[tuple[int, int]]:
+    size = 16384 // parts
+    for number in range(parts):
+        yield number * size, 16383 if number == parts - 1 else (number + 1) * size - 1
+
+
+class Secured(Topology):
+    """One server that is reached over TLS alone, asks for a client's certificate, and for a user and a password.
+
+    `grants` are the rights of the user, as ACL SETUSER takes them. A server that was built without TLS gets a door
+    of ours in front of it, which does the same.
+    """
+
+    user, password = "recyclic", "s/ec@ret"
+
+    def __init__(self, grants: Sequence[str], *, binary: Path | None = None) -> None:
+        super().__init__()
+        self.papers = Papers(self._folder)
+        port, tls_port = free_ports(2)
+        native = speaks_tls(binary or find_binary())
+        options = [*_quiet(port), "--appendonly", "yes"]
+        if native:
+            options += ["--tls-port", str(tls_port), "--tls-auth-clients", "yes"]
+            options += ["--tls-ca-cert-file", str(self.papers.authority)]
+            options += ["--tls-cert-file", str(self.papers.server), "--tls-key-file", str(self.papers.server_key)]
+        self.server = Server(self._folder / str(port), port, *options, binary=binary)
+        self.servers = [self.server]
+        self.server.ask("ACL", "SETUSER", self.user, "reset", "on", f">{self.password}", *grants)
+        self.door = None if native else Door(self.papers, tls_port, port)
+        self.url = f"rediss://{self.user}:{quote(self.password, safe='')}@127.0.0.1:{tls_port}/0"
+
+    def stop(self) -> None:
+        """End the server, and its door."""
+        if self.door is not None:
+            self.door.close()
+        super().stop()
+
+
+class Papers:
+    """Certificates for one test: an authority, a server on 127.0.0.1, a client."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.authority = folder / "authority.pem"
+        key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj"
+        self._openssl(f"req -x509 {key} /CN=authority -keyout authority.key -out authority.pem -days 2")
+        (folder / "names").write_text("subjectAltName=IP:127.0.0.1")
+        for name in ("server", "client"):
+            self._openssl(f"req -new {key} /CN={name} -keyout {name}.key -out {name}.csr")
+            self._openssl(
+                f"x509 -req -in {name}.csr -CA authority.pem -CAkey authority.key -CAcreateserial "
+                f"-out {name}.pem -days 2 -extfile names"
+            )
+        self.server, self.server_key = folder / "server.pem", folder / "server.key"
+        self.client, self.client_key = folder / "client.pem", folder / "client.key"
+
+    def _openssl(self, arguments: str) -> None:
+        try:
+            subprocess.run(["openssl", *arguments.split()], cwd=self._folder, check=True, capture_output=True)  # noqa: S603, S607
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise KitError(f"no certificates without a working openssl: {getattr(error, 'stderr', error)}") from error
+
+
+class Door:
+    """Takes TLS connections with a client's certificate, and passes what they say on to a server without TLS."""
+
+    def __init__(self, papers: Papers, port: int, to: int) -> None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(papers.authority))
+        context.load_cert_chain(papers.server, papers.server_key)
+        context.verify_mode = ssl.CERT_REQUIRED
+        self._context, self._port, self._to = context, port, to
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="recyclic-tls-door", daemon=True)
+        self._open = threading.Event()
+        self._thread.start()
+        self._open.wait(PATIENCE)
+
+    def close(self) -> None:
+        """Cut all connections, and take no more."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            serving = asyncio.start_server(self._pass, "127.0.0.1", self._port, ssl=self._context)
+            server = self._loop.run_until_complete(serving)
+            self._open.set()
+            self._loop.run_forever()
+            server.close()
+            tasks = asyncio.all_tasks(self._loop)
+            for task in tasks:
+                task.cancel()
+            self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        finally:
+            self._loop.close()
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        near, far = await asyncio.open_connection("127.0.0.1", self._to)
+        ways = [asyncio.create_task(self._pump(reader, far)), asyncio.create_task(self._pump(near, writer))]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in (writer, far):
+                end.transport.abort()
+            for way in ways:
+                way.cancel()
+
+    @staticmethod
+    async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(65536):
+                sink.write(data)
+                await sink.drain()
+
+
+def speaks_tls(binary: Path) -> bool:
+    """Return whether a server can take TLS connections itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [str(binary), "--port", "0", "--tls-port", "1", "--dir", folder]
+        told = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)  # noqa: S603
+    return "Failed finding TLS support" not in told.stdout and "Bad directive" not in told.stdout + told.stderr
