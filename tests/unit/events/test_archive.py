@@ -102,7 +102,8 @@ async def test_restored_events_reach_the_groups_that_have_not_had_them(bench, tm
     await bench.client.flushall()
     paheko = Module()
     await serving(bench, paheko=paheko)
-    await Import(bench.streams, SystemClock(), tmp_path / "out").run()
+    told = await Import(bench.streams, SystemClock(), tmp_path / "out").run()
+    assert told.lines == 20
     await bench.until(lambda: len(paheko.seen) == 20)
     await bench.settled()
     assert paheko.numbers == list(range(20))
