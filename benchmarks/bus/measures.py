@@ -111,6 +111,13 @@ async def emit_at_rate(contender: Contender, run: Run) -> Result:
         RuntimeError: the rate was not kept, and so the latencies would be those of another load.
     """
     underway: set[asyncio.Future[Any]] = set()
+    failures: list[BaseException] = []
+
+    def done(sending: asyncio.Future[Any]) -> None:
+        underway.discard(sending)
+        if error := sending.exception():
+            failures.append(error)
+
     count, late, cpu = run.size.steady + WARM, 0, 0.0
     begun = time.monotonic_ns()
     for number in range(count):
@@ -122,7 +129,9 @@ async def emit_at_rate(contender: Contender, run: Run) -> Result:
         late = max(late, now - due)
         sending = asyncio.ensure_future(contender.emit(payload(time.monotonic_ns())))
         underway.add(sending)
-        sending.add_done_callback(underway.discard)
+        sending.add_done_callback(done)
+        if failures:
+            raise failures[0]
     await asyncio.gather(*underway)
     if time.monotonic_ns() - begun > 1.2e9 * count / run.size.rate + 1e9:
         raise RuntimeError(f"{run.size.rate} emits a second were not reached")

@@ -18,7 +18,7 @@ class FastStream:
 
     async def open(self, url: str) -> None:
         """Connect, and create the group: the subscriber itself would put it at the end, past the backlog."""
-        self.broker = RedisBroker(url, logger=None, apply_types=False)
+        self.broker = RedisBroker(url, logger=None, apply_types=False, max_connections=1000)
         self._handled: Handled = lambda _: None
         self.subscribe(StreamSub(STREAM, group=GROUP, consumer=CONSUMER, **self.source))
         await create_group(await self.broker.connect())

@@ -16,7 +16,7 @@ class Naive(Raw):
     count = 10
     dumps = staticmethod(json.dumps)
     loads = staticmethod(json.loads)
-    options: Mapping[str, Any] = {"protocol": 2}
+    options: Mapping[str, Any] = {"protocol": 2, "max_connections": 1000}
 
     async def ack(self, entry_ids: Sequence[bytes]) -> None:
         """An XACK for each, awaited."""
