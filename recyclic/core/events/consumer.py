@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+SKEW = 60.0
+"""Seconds by which the clocks of two processes may differ. What is due later than any retry can be beyond that was
+scheduled by a clock that was wrong."""
+
 LONGEST_TURN = 0.002
 """Seconds that fast handlers may keep the loop before HTTP gets its turn."""
 
@@ -242,7 +246,10 @@ class Consumer:
 
     async def _take_from_dead(self, lane: Lane, now: float) -> None:
         dead = next(iter(lane.dead))
-        held, entries = await self._streams.claim(lane.pair, self.name, dead, limit=self._room(lane), now=now)
+        limit, attempts = self._room(lane), lane.subscription.max_attempts
+        held, entries = await self._streams.claim(
+            lane.pair, self.name, dead, limit=limit, now=now, max_attempts=attempts
+        )
         self.claimed += len(entries)
         self._feed(lane, entries, claimed=True)
         if not held:
@@ -255,7 +262,8 @@ class Consumer:
             return
         for lane, _ in wants:
             lane.due = False
-        answers = await self._streams.take_due(self.name, [want for _, want in wants], now)
+        horizon = now + 1.2 * self._settings.max_backoff + SKEW
+        answers = await self._streams.take_due(self.name, [want for _, want in wants], now, horizon)
         for (lane, (_, count)), entries in zip(wants, answers, strict=True):
             lane.due = lane.due or (entries is not None and len(entries) == count)
             if entries is None:

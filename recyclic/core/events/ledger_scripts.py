@@ -35,7 +35,7 @@ local id
 for i = 1, #letter[2], 2 do if letter[2][i] == 'entry' then id = letter[2][i + 1] end end
 if not id or not string.match(id, '^%d+%-%d+$') or not redis.call('XRANGE', KEYS[1], id, id)[1] then return -1 end
 redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[4], 0, id, 'FORCE', 'JUSTID')
-redis.call('HDEL', KEYS[3], id, id .. '|t', id .. '|e')
+redis.call('HDEL', KEYS[3], id, id .. '|t', id .. '|e', id .. '|a')
 redis.call('ZADD', KEYS[2], ARGV[3], id)
 redis.call('XDEL', KEYS[4], ARGV[2])
 return 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -126,12 +127,22 @@ class Streams(Ledger, Protocol):
         """Store with the entry, which stays pending, that `attempt` failed and when the next one is due."""
         ...
 
-    async def take_due(self, consumer: str, wants: Sequence[Want], now: float) -> list[list[Entry] | None]:
-        """Claim entries whose retry is due, whoever holds them; None where the group does not exist."""
+    async def take_due(
+        self, consumer: str, wants: Sequence[Want], now: float, horizon: float = math.inf
+    ) -> list[list[Entry] | None]:
+        """Claim entries whose retry is due, whoever holds them; None where the group does not exist.
+
+        What is due later than `horizon` was scheduled by a clock that was wrong, and is claimed as well.
+        """
         ...
 
-    async def claim(self, pair: Pair, consumer: str, dead: str, *, limit: int, now: float) -> tuple[int, list[Entry]]:
-        """Claim from a dead consumer, counting the attempt it died in; return how many it held and those to run."""
+    async def claim(
+        self, pair: Pair, consumer: str, dead: str, *, limit: int, now: float, max_attempts: int
+    ) -> tuple[int, list[Entry]]:
+        """Claim from a dead consumer, counting the attempt it died in; return how many it held and those to run.
+
+        A death that other entries shared never counts as the last of `max_attempts`.
+        """
         ...
 
     async def mine(self, pair: Pair, consumer: str) -> list[Entry] | None:

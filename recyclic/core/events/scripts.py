@@ -30,7 +30,7 @@ if #mine > 0 then
   redis.call('XACK', KEYS[1], ARGV[1], unpack(mine))
   if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('ZREM', KEYS[2], unpack(mine)) end
   if redis.call('EXISTS', KEYS[3]) == 1 then
-    for _, id in ipairs(mine) do redis.call('HDEL', KEYS[3], id, id .. '|t', id .. '|e') end
+    for _, id in ipairs(mine) do redis.call('HDEL', KEYS[3], id, id .. '|t', id .. '|e', id .. '|a') end
   end
 end
 return out
@@ -44,16 +44,19 @@ if row[2] ~= ARGV[2] then return -1 end
 redis.call('ZADD', KEYS[2], ARGV[4], ARGV[3])
 redis.call('HSET', KEYS[3], ARGV[3], ARGV[5], ARGV[3] .. '|e', ARGV[6])
 redis.call('HSETNX', KEYS[3], ARGV[3] .. '|t', ARGV[7])
+redis.call('HDEL', KEYS[3], ARGV[3] .. '|a')
 return 1
 """
 
-# ARGV: group, consumer, now, limit → {entry, attempts, fields or false}...
+# ARGV: group, consumer, now, limit, horizon → {entry, attempts, fields or false}...
+# What is due beyond the horizon was scheduled by a clock that was wrong, and is taken too.
 TAKE_DUE = """
-local out = {}
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[3], 'LIMIT', 0, ARGV[4])) do
+local out, due = {}, redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[3], 'LIMIT', 0, ARGV[4])
+if #due == 0 then due = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. ARGV[5], '+inf', 'LIMIT', 0, ARGV[4]) end
+for _, id in ipairs(due) do
   redis.call('ZREM', KEYS[2], id)
   if #redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1) == 0 then
-    redis.call('HDEL', KEYS[3], id, id .. '|t', id .. '|e')
+    redis.call('HDEL', KEYS[3], id, id .. '|t', id .. '|e', id .. '|a')
   else
     local body = redis.call('XRANGE', KEYS[1], id, id)[1]
     if body then redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, id, 'JUSTID') end
@@ -63,9 +66,10 @@ end
 return out
 """
 
-# ARGV: group, consumer, dead consumer, now, limit → {rows seen, {entry, attempts, fields or false}...}
+# ARGV: group, consumer, dead consumer, now, limit, max attempts → {rows seen, {entry, attempts, fields or false}...}
 # Scheduled entries only change hands. Whatever the dead one may have been running counts one attempt more; what has
-# already cost somebody an attempt is claimed alone, so that a poison which kills its process takes nobody along.
+# already cost somebody an attempt, or a life, is claimed alone, so that a poison which kills its process takes nobody
+# along. `<entry>|a` says that it was: no death in company is an entry's last attempt.
 CLAIM = """
 local rows = redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 100, ARGV[3])
 local out = {}
@@ -79,12 +83,15 @@ for _, row in ipairs(rows) do
   elseif redis.call('ZSCORE', KEYS[2], id) then
     redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, id, 'JUSTID')
   else
-    if #out >= tonumber(ARGV[5]) or (attempts > 0 and #out > 0) then break end
+    local suspect = attempts > 0 or redis.call('HEXISTS', KEYS[3], id .. '|t') == 1
+    if #out >= tonumber(ARGV[5]) or (suspect and #out > 0) then break end
+    local counted = attempts + 1
+    if redis.call('HEXISTS', KEYS[3], id .. '|a') == 0 then counted = math.min(counted, tonumber(ARGV[6]) - 1) end
     redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, id, 'JUSTID')
-    redis.call('HSET', KEYS[3], id, attempts + 1)
+    redis.call('HSET', KEYS[3], id, counted)
     redis.call('HSETNX', KEYS[3], id .. '|t', ARGV[4])
-    out[#out + 1] = {id, attempts + 1, body[2]}
-    if attempts > 0 then break end
+    out[#out + 1] = {id, counted, body[2]}
+    if suspect then redis.call('HSET', KEYS[3], id .. '|a', 1) break end
   end
 end
 return {#rows, out}
@@ -115,7 +122,7 @@ redis.call('XADD', KEYS[4], '*', 'entry', ARGV[3], 'first_failed_at', first, 'de
   unpack(ARGV, 5))
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])
 redis.call('ZREM', KEYS[2], ARGV[3])
-redis.call('HDEL', KEYS[3], ARGV[3], ARGV[3] .. '|t', ARGV[3] .. '|e')
+redis.call('HDEL', KEYS[3], ARGV[3], ARGV[3] .. '|t', ARGV[3] .. '|e', ARGV[3] .. '|a')
 return 1
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -130,14 +131,21 @@ class RedisStreams(RedisLedger, RedisHandover, RedisGauges):
         [reply] = await self._eval("schedule a retry", [(scripts.SCHEDULE, pair_keys(pair), args)])
         return replies.verdict(reply)
 
-    async def take_due(self, consumer: str, wants: Sequence[Want], now: float) -> list[list[Entry] | None]:
+    async def take_due(
+        self, consumer: str, wants: Sequence[Want], now: float, horizon: float = math.inf
+    ) -> list[list[Entry] | None]:
         """See Streams."""
-        calls = [(scripts.TAKE_DUE, pair_keys(pair), (pair[1], consumer, repr(now), count)) for pair, count in wants]
+        calls = [
+            (scripts.TAKE_DUE, pair_keys(pair), (pair[1], consumer, repr(now), count, repr(horizon)))
+            for pair, count in wants
+        ]
         return [replies.unless_missing(reply, replies.entries) for reply in await self._eval("take due retries", calls)]
 
-    async def claim(self, pair: Pair, consumer: str, dead: str, *, limit: int, now: float) -> tuple[int, list[Entry]]:
+    async def claim(
+        self, pair: Pair, consumer: str, dead: str, *, limit: int, now: float, max_attempts: int
+    ) -> tuple[int, list[Entry]]:
         """See Streams."""
-        args = (pair[1], consumer, dead, repr(now), limit)
+        args = (pair[1], consumer, dead, repr(now), limit, max_attempts)
         [reply] = await self._eval("claim", [(scripts.CLAIM, pair_keys(pair), args)])
         held, rows = replies.unless_missing(reply, lambda pairs: pairs) or (0, [])
         return int(held), replies.entries(rows)

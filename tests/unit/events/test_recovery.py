@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from recyclic.core.events.event import Event
+from recyclic.core.events.event import Event, EventMeta
 from recyclic.core.events.scripts import HANDED_BACK
 from recyclic.core.events.streams import DeadLetter, RedisStreams, Verdict
 from recyclic.core.redis import connect
@@ -442,10 +442,58 @@ async def test_what_cost_a_process_its_life_is_claimed_alone(bench) -> None:
     await streams.schedule_retry(PAIR, "dead", scheduled, due=9.0, attempt=2, error="x", now=0.0)
     claims = []
     while True:
-        held, claimed = await streams.claim(PAIR, "heir", "dead", limit=10, now=6.0)
+        held, claimed = await streams.claim(PAIR, "heir", "dead", limit=10, now=6.0, max_attempts=5)
         if not held:
             break
         claims.append([(entries.index(entry.id), entry.attempts) for entry in claimed])
     assert claims == [[(0, 1)], [(2, 2)], [(3, 2)], [(4, 1), (5, 1)], [(6, 2)]]
     assert {pending.consumer for pending in (await streams.snapshot([PAIR])).groups[PAIR].pending} == {"heir"}
     assert [pending.due for pending in (await streams.snapshot([PAIR])).groups[PAIR].pending].count(9.0) == 1
+
+
+@pytest.mark.parametrize("max_attempts", [1, 2, 3])
+async def test_no_death_in_company_is_the_last_attempt(bench, max_attempts) -> None:
+    """Innocents are handed over alone once before they could be taken for poison."""
+    streams = bench.streams
+    await streams.ensure_groups([PAIR])
+    for _ in range(3):
+        await streams.append("sale_closed", {"data": b"{}"})
+    await streams.read("life 0", [(PAIR, 10)])
+    was_alone: set[str] = set()
+    for life in range(1, 8):
+        heir, dead = f"life {life}", f"life {life - 1}"
+        while True:
+            held, claimed = await streams.claim(PAIR, heir, dead, limit=10, now=6.0, max_attempts=max_attempts)
+            if not held:
+                break
+            for entry in claimed:
+                if entry.attempts >= max_attempts:  # taken for poison
+                    assert entry.id in was_alone
+                    await streams.ack(heir, [(PAIR, (entry.id,))])
+            if len(claimed) == 1:
+                was_alone.add(claimed[0].id)
+    assert (await streams.snapshot([PAIR])).settled
+
+
+async def test_retry_that_a_wrong_clock_put_off_is_run_as_soon_as_it_is_seen(bench) -> None:
+    """Its process believed to be an hour ahead; an honest retry is never so far away."""
+    clock = bench.manual_clock()
+    clock.advance(3600.0)
+    seen: list[int] = []
+
+    async def handler(session_id: str, meta: EventMeta) -> None:
+        seen.append(meta.attempt)
+        if meta.attempt == 1:
+            raise ValueError("the first time")
+
+    broker = await bench.serving(("sale_closed", handler), clock=clock, backoff=5.0, max_backoff=300.0)
+    await emitter(broker).emit("sale_closed", session_id="a")
+
+    async def scheduled() -> bool:
+        return (await broker.snapshot()).next_due is not None
+
+    await bench.becomes(scheduled)
+    clock.advance(-3600.0)
+    broker.wake()
+    await bench.settled()
+    assert seen == [1, 2]
