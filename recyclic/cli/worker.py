@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import typer
@@ -25,7 +26,17 @@ def worker(config: ConfigFile = None) -> None:
 
     loaded = load_config(config)
     configure_logging(loaded.log)
-    asyncio.run(run(loaded))
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(run(loaded))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what uvicorn would serve on: uvloop's loop where there is one, else Python's own."""
+    try:
+        import uvloop  # noqa: PLC0415 - not on every platform
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 async def run(config: Config) -> None:
