@@ -47,7 +47,7 @@ def main() -> int:
     print(text)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    if options.write:
+    if options.write and not failures:
         report.write(options.write, "bench-bus", text)
     for failure in failures:
         print(f"\nFAILED {failure}", file=sys.stderr)
