@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +26,11 @@ Results = dict[str, dict[str, list[float]]]
 
 @contextlib.contextmanager
 def fresh_server() -> Iterator[ServerProcess]:
-    """Run a private, empty Redis with an append-only file synced every second, as the embedded one has."""
+    """Run a private, empty Redis with an append-only file synced every second, as the embedded one has.
+
+    It ends with this process also where that is told to end.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with contextlib.ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="bus-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
