@@ -373,6 +373,6 @@ async def test_pitfall_34_forked_process_uses_a_connection_of_its_own(bench, fol
         async with transport(server.url) as streams:
             entries = await streams.client.xrange("events:thing_counted")
         assert sorted(fields[b"id"].decode() for _, fields in entries) == sorted(told)
-        assert len(set(told)) == 600
+        assert len({each[15:] for each in told}) == 600  # what is random in them, without the time
     finally:
         server.stop()
