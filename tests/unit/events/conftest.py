@@ -32,7 +32,13 @@ from recyclic.testing.topologies import Cluster, Secured, Sentinels, Topology
 
 SERVERS = ("redis", "valkey")
 TOPOLOGIES = ("tls", "sentinel", "cluster")
-ON_TOPOLOGIES = {"test_delivery": TOPOLOGIES, "test_retry": ("cluster",), "test_recovery": ("cluster",)}
+ON_TOPOLOGIES = {
+    "test_delivery": TOPOLOGIES,
+    "test_retry": ("cluster",),
+    "test_recovery": ("cluster",),
+    "test_dead_letters": ("cluster",),
+    "test_replay": ("cluster",),
+}
 """What runs on more than single servers in every run; with RECYCLIC_TOPOLOGIES=all everything does."""
 GRANTS = Path(__file__).parents[3] / "docs" / "configuration.md"
 """Where the rights of the bus's user are documented."""
