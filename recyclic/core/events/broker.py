@@ -167,7 +167,7 @@ class Broker:
     @property
     def claimed(self) -> int:
         """Return how many entries this process took over from dead ones."""
-        return self._claimed + (self._consumer.claimed if self._consumer else 0)
+        return self._claimed + (self._consumer.intake.claimed if self._consumer else 0)
 
     @property
     def events(self) -> frozenset[str]:
@@ -322,7 +322,7 @@ class Broker:
 
     def _retire(self, consumer: Consumer) -> None:
         self._lost_leases += consumer.settler.lost_leases
-        self._claimed += consumer.claimed
+        self._claimed += consumer.intake.claimed
         if self._consumer is consumer:
             self._consumer = None
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 import os
 import time
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from recyclic.core.events.cancellation import cancelled
-from recyclic.core.events.entries import Entry, Want
+from recyclic.core.events.entries import Entry
+from recyclic.core.events.intake import Intake, pause
 from recyclic.core.events.lane import Lane
 from recyclic.core.events.lifesigns import Lifesigns
 from recyclic.core.events.settler import Settler
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     from recyclic.core.events.settings import BrokerSettings
 
 log = structlog.get_logger(__name__)
-
-SKEW = 60.0
-"""Seconds by which the clocks of two processes may differ. What is due later than any retry can be beyond that was
-scheduled by a clock that was wrong."""
 
 LONGEST_TURN = 0.002
 """Seconds that fast handlers may keep the loop before HTTP gets its turn."""
@@ -52,31 +48,26 @@ class Consumer:
     ) -> None:
         self.name = f"{os.getpid()}-{os.urandom(4).hex()}"
         self.lanes = [Lane(subscription, settings.prefetch) for subscription in subscriptions]
-        self.claimed = 0
         self.tasks: set[asyncio.Task[None]] = set()
         self.settler = Settler(streams, clock, observers, self.name)
         self.worker = Worker(self.settler, clock, observers, around, settings, self.name)
-        self.worker.scheduled = self._scheduled
         self.worker.spawn = self._spawn
         self._life = Lifesigns(streams, clock, self.name, self.lanes, settings.lease)
         self._life.found = self._look_again
         self._life.overslept = self._doubt
         self._streams = streams
         self._clock = clock
-        self._settings = settings
+        self._closing = asyncio.Event()
+        self.intake = Intake(streams, clock, settings, self.name, self.lanes, self._closing, self._feed)
+        self.worker.scheduled = self.intake.scheduled
         self._by_event: dict[str, list[Lane]] = {}
         for lane in self.lanes:
             self._by_event.setdefault(lane.subscription.event, []).append(lane)
-        self._retries: list[tuple[float, int, Lane]] = []
-        self._counter = 0
-        self._next_poll = 0.0
-        self._news = asyncio.Event()
-        self._closing = asyncio.Event()
         self._crashed = False
         self._idle = asyncio.Event()
         self._working: set[asyncio.Task[None]] = set()
         self._standing: list[asyncio.Task[None]] = []
-        self._intake: asyncio.Task[None] | None = None
+        self._taking: asyncio.Task[None] | None = None
 
     @property
     def busy(self) -> int:
@@ -85,7 +76,7 @@ class Consumer:
 
     def start(self) -> None:
         """Begin to read, in tasks of our own."""
-        self._intake = self._spawn(self._take(), "recyclic-bus-intake")
+        self._taking = self._spawn(self.intake.run(), "recyclic-bus-intake")
         self._standing = [
             self._spawn(self.settler.run(), "recyclic-bus-settler"),
             self._spawn(self._life.run(), "recyclic-bus-heartbeat"),
@@ -96,13 +87,13 @@ class Consumer:
         """Look at everything now, without being told that there is something."""
         for lane in self.lanes:
             lane.look()
-        self._news.set()
+        self.intake.stir(self.lanes)
 
     def claim_from(self, consumer: str) -> None:
         """Take a consumer for dead at once, without waiting for its lease to run out."""
         for lane in self.lanes:
             lane.dead.add(consumer)
-        self._news.set()
+        self.intake.stir(self.lanes)
 
     async def crash(self) -> None:
         """Die as a killed process does: nothing is finished, acked or handed back, and the heartbeat stops."""
@@ -114,9 +105,9 @@ class Consumer:
     async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - of the host's clock, not the loop's
         """Stop reading, finish the running handlers, flush their outcomes, hand the rest back to the others."""
         self._closing.set()
-        self._news.set()
-        if self._intake is not None:
-            await asyncio.wait([self._intake])
+        self.intake.stir(())
+        if self._taking is not None:
+            await asyncio.wait([self._taking])
         for lane in self.lanes:
             lane.forget_queue()
         if self._working:
@@ -141,13 +132,8 @@ class Consumer:
         task.add_done_callback(self.tasks.discard)
         return task
 
-    def _scheduled(self, lane: Lane, due: float) -> None:
-        self._counter += 1
-        heapq.heappush(self._retries, (due, self._counter, lane))
-        self._news.set()
-
     def _look_again(self) -> None:
-        self._news.set()
+        self.intake.stir(lane for lane in self.lanes if lane.dead)
 
     def _doubt(self) -> None:
         """We were taken for dead, perhaps: what waits here may be another's by now. Ask what is still ours."""
@@ -155,7 +141,7 @@ class Consumer:
         for lane in self.lanes:
             lane.forget_queue()
             lane.doubtful = True
-        self._news.set()
+        self.intake.stir(self.lanes)
 
     async def _listen(self) -> None:
         """Be told which streams have grown. Reads only, takes nothing."""
@@ -167,12 +153,16 @@ class Consumer:
                     positions = await self._streams.tails(self._by_event)
                     self.wake()
                 grown = await self._streams.news(positions)
+                failures = 0
+                if not grown:
+                    continue
+                self.intake.looked.clear()
                 self._mark(grown)
+                await self.intake.looked.wait()  # the entries come first, then we listen on
                 ends = await self._streams.tails(grown)
                 if ends != grown:
                     self._mark(ends)  # more came after what was announced: read up to there, and listen from there
                 positions.update(ends)
-                failures = 0
             except Exception as error:  # noqa: BLE001 - this loop outlives whatever fails in it
                 positions = None
                 for lane in self.lanes:
@@ -180,136 +170,15 @@ class Consumer:
                 failures += 1
                 if failures == 1:
                     log.warning("not told of new events; trying again", error=str(error))
-                await self._clock.wait(_pause(failures), self._closing)
+                await self._clock.wait(pause(failures), self._closing)
 
     def _mark(self, events: Iterable[str]) -> None:
         for event in events:
             for lane in self._by_event[event]:
                 lane.unread = True
-            self._news.set()
+            self.intake.stir(self._by_event[event])
 
-    async def _take(self) -> None:
-        failures = 0
-        while not self._closing.is_set():
-            self._news.clear()
-            try:
-                await self._take_once()
-                if failures:
-                    log.warning("reading again", failures=failures)
-                failures = 0
-            except Exception as error:  # noqa: BLE001 - this loop outlives whatever fails in it
-                failures += 1
-                if failures == 1:
-                    log.warning("cannot read; trying again", error=str(error))
-                for lane in self.lanes:
-                    lane.doubtful = True
-                    lane.look()
-                await self._clock.wait(_pause(failures), self._closing)
-                continue
-            await self._clock.wait(self._until_next(), self._news)
-
-    def _until_next(self) -> float:
-        due = self._retries[0][0] - self._clock.now() if self._retries else self._settings.poll
-        return max(0.0, min(due, self._next_poll - self._clock.monotonic()))
-
-    async def _take_once(self) -> None:
-        if self._clock.monotonic() >= self._next_poll:
-            self._next_poll = self._clock.monotonic() + self._settings.poll
-            for lane in self.lanes:
-                lane.look()
-        now = self._clock.now()
-        while self._retries and self._retries[0][0] <= now:
-            heapq.heappop(self._retries)[2].due = True
-        missing: list[Lane] = []
-        for lane in self.lanes:
-            if lane.paused:
-                continue
-            if lane.doubtful:
-                await self._take_own(lane, missing)
-            while lane.dead and not lane.claimed and self._room(lane) > 0 and not self._closing.is_set():
-                await self._take_from_dead(lane, now)
-        await self._take_due(now, missing)
-        while wants := self._wants("unread"):
-            await self._take_new(wants, missing)
-        if missing:
-            await self._recreate(missing)
-
-    async def _take_own(self, lane: Lane, missing: list[Lane]) -> None:
-        """Read our own pending list: a reply that was lost had made entries ours that we never saw."""
-        in_hand = set(lane.held)
-        lane.doubtful = False
-        entries = await self._streams.mine(lane.pair, self.name)
-        if entries is None:
-            missing.append(lane)
-        else:
-            self._feed(lane, [entry for entry in entries if entry.id not in in_hand])
-
-    async def _take_from_dead(self, lane: Lane, now: float) -> None:
-        dead = next(iter(lane.dead))
-        limit, attempts = self._room(lane), lane.subscription.max_attempts
-        held, entries = await self._streams.claim(
-            lane.pair, self.name, dead, limit=limit, now=now, max_attempts=attempts
-        )
-        self.claimed += len(entries)
-        self._feed(lane, entries, claimed=True)
-        if not held:
-            await self._streams.remove_consumer(lane.pair, dead)
-            lane.dead.discard(dead)
-
-    async def _take_due(self, now: float, missing: list[Lane]) -> None:
-        wants = self._wants("due")
-        if not wants:
-            return
-        for lane, _ in wants:
-            lane.due = False
-        horizon = now + 1.2 * self._settings.max_backoff + SKEW
-        answers = await self._streams.take_due(self.name, [want for _, want in wants], now, horizon)
-        for (lane, (_, count)), entries in zip(wants, answers, strict=True):
-            lane.due = lane.due or (entries is not None and len(entries) == count)
-            if entries is None:
-                missing.append(lane)
-            else:
-                self._feed(lane, entries)
-
-    async def _take_new(self, wants: Sequence[tuple[Lane, Want]], missing: list[Lane]) -> None:
-        for lane, _ in wants:
-            lane.unread = False
-        answers = await self._streams.read(self.name, [want for _, want in wants])
-        at = time.perf_counter()
-        for (lane, (_, count)), entries in zip(wants, answers, strict=True):
-            if entries is None:
-                missing.append(lane)
-            else:
-                whole = len(entries) == count
-                lane.unread = lane.unread or whole
-                lane.paced(at, whole=whole)
-                self._feed(lane, entries)
-
-    async def _recreate(self, lanes: Iterable[Lane]) -> None:
-        created = await self._streams.ensure_groups(dict.fromkeys(lane.pair for lane in lanes))
-        if created:
-            log.warning("consumer groups were missing and start at the first retained entry again", groups=created)
-        for lane in lanes:
-            lane.look()
-        self._news.set()
-
-    def _wants(self, what: str) -> list[tuple[Lane, Want]]:
-        if self._closing.is_set():
-            return []
-        return [
-            (lane, (lane.pair, self._room(lane)))
-            for lane in self.lanes
-            if getattr(lane, what) and not lane.paused and self._hungry(lane)
-        ]
-
-    def _hungry(self, lane: Lane) -> bool:
-        """Return whether it is worth a round trip to fill the queue."""
-        return len(lane.queue) * 2 <= lane.window
-
-    def _room(self, lane: Lane) -> int:
-        return lane.window - len(lane.queue)
-
-    def _feed(self, lane: Lane, entries: Iterable[Entry], *, claimed: bool = False) -> None:
+    def _feed(self, lane: Lane, entries: Iterable[Entry], claimed: bool) -> None:  # noqa: FBT001 - see Feed
         if self._crashed:
             return
         lane.accept(entries, claimed=claimed)
@@ -346,8 +215,8 @@ class Consumer:
                 if entry is None:
                     return
                 await handle(lane, entry)
-                if (lane.unread or lane.due or lane.dead) and self._hungry(lane) and not self._news.is_set():
-                    self._news.set()
+                if (lane.unread or lane.due or lane.dead) and lane.hungry and not self.intake.stirred:
+                    self.intake.stir((lane,))
                     await asyncio.sleep(0)  # the intake asks for more,
                     await asyncio.sleep(0)  # and the request leaves while we handle the rest
                     turn = now()
@@ -356,7 +225,3 @@ class Consumer:
                     turn = now()
         finally:
             lane.workers -= 1
-
-
-def _pause(failures: int) -> float:
-    return min(5.0, 0.05 * 2.0 ** min(failures, 10))

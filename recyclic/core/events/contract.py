@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NotRequired, Self, get_type_hints
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError, with_config
@@ -101,9 +102,20 @@ def _called(handler: Handler) -> Any:
 
 
 def _adapter(needs: Mapping[str, Need], where: str) -> TypeAdapter[dict[str, Any]]:
-    fields = {need.name: need.annotation if need.required else NotRequired[need.annotation] for need in needs.values()}
-    shape = with_config({"arbitrary_types_allowed": True})(TypedDict("Payload", fields))  # type: ignore[operator]
     try:
-        return TypeAdapter(shape)
+        try:
+            return _known_adapter(tuple(needs.values()))
+        except TypeError:  # an annotation that cannot be a key, such as Annotated[int, []]
+            return _new_adapter(tuple(needs.values()))
     except PydanticUserError as error:
         raise EventError(Problem(f"an annotation cannot be used: {error.message}", where)) from error
+
+
+def _new_adapter(needs: tuple[Need, ...]) -> TypeAdapter[dict[str, Any]]:
+    fields = {need.name: need.annotation if need.required else NotRequired[need.annotation] for need in needs}
+    shape = with_config({"arbitrary_types_allowed": True})(TypedDict("Payload", fields))  # type: ignore[operator]
+    return TypeAdapter(shape)
+
+
+_known_adapter = lru_cache(1024)(_new_adapter)
+"""Half a millisecond each, and many handlers ask for the same."""

@@ -37,6 +37,21 @@ class Lane:
         self.doubtful = False
         self.paused = False
 
+    @property
+    def wanting(self) -> bool:
+        """Return whether there may be something to take."""
+        return self.unread or self.due or self.doubtful or bool(self.dead)
+
+    @property
+    def hungry(self) -> bool:
+        """Return whether it is worth a round trip to fill the queue."""
+        return len(self.queue) * 2 <= self.window
+
+    @property
+    def room(self) -> int:
+        """Return how many entries the queue may take."""
+        return self.window - len(self.queue)
+
     def accept(self, entries: Iterable[Entry], *, claimed: bool = False) -> None:
         """Queue entries. One that is in hand already was delivered anew, and the new delivery counts."""
         for entry in entries:
