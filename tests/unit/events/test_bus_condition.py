@@ -14,6 +14,7 @@ from redis.exceptions import ResponseError
 
 from recyclic.core.events.condition import BusWatch
 from recyclic.core.events.event import Event
+from recyclic.core.events.gauges import Persistence
 from recyclic.core.events.streams import RedisStreams
 from recyclic.core.redis import connect
 from recyclic.core.redis_process import spawn_server
@@ -24,6 +25,14 @@ class SaleClosed(Event):
     """A till was closed."""
 
     session_id: str
+
+
+@pytest.fixture(
+    params=["fake", *(pytest.param(name, marks=pytest.mark.slow) for name in ("redis", "valkey", "tls", "cluster"))]
+)
+def backend(request) -> str:
+    """Every kind of server, a user of few rights included."""
+    return request.param
 
 
 @pytest.fixture
@@ -92,9 +101,11 @@ async def test_unread_events_are_counted_where_the_server_lost_count(bench, brok
 
 
 async def test_all_well_has_no_reasons(bench, broker) -> None:
-    """Except that the servers of these tests keep nothing, on purpose."""
+    """Except that most servers of these tests keep nothing, on purpose."""
     found = await BusWatch(broker).read()
-    assert found.reasons == ([] if bench.backend == "fake" else ["persistence"])
+    assert found.reasons == ([] if bench.backend in {"fake", "tls"} else ["persistence"])
+    if bench.backend == "tls":
+        assert found.persistence == Persistence(append_only=True)
 
 
 async def test_dead_letters_and_a_backlog_are_reasons(bench, broker, gate) -> None:
@@ -224,7 +235,7 @@ async def test_server_that_cannot_write_its_file_is_told_apart() -> None:
         finally:
             await streams.close()
             await client.aclose()
-            server.stop()
+            server.kill()  # it would not end before it has saved
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ class ThingKept(Event):
     """A thing was kept."""
 
 
-@pytest.fixture(params=["fake", "redis"])
+@pytest.fixture(params=["fake", "redis", "cluster"])
 def backend(request) -> str:
     return request.param
 
