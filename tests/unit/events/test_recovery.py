@@ -88,16 +88,19 @@ async def test_entries_of_a_dead_consumer_are_claimed_and_it_is_removed(bench) -
     await dying.inside.wait()
     await bench.until(lambda: first.busy == 3)
     name = await first.crash()
-    await bench.serving(("sale_closed", heir.handle))
+    second = await bench.serving(("sale_closed", heir.handle))
     await bench.settled()
     assert sorted(heir.done) == ["a", "b", "c"]
     assert dying.done == []
     assert {call[2] for call in bench.journal.of("handled")} == {2}
+    assert second.claimed == 3
 
     async def forgotten() -> bool:
         return name not in await consumers(bench) and name not in await bench.streams.beat("probe")
 
     await bench.becomes(forgotten)
+    await second.drain()
+    assert second.claimed == 3  # a counter, so it outlives the consumer
 
 
 async def test_slow_handler_of_a_living_process_is_not_run_twice(bench) -> None:
