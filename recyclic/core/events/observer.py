@@ -63,11 +63,13 @@ _CALLS = ("stored", "refused", "emitted", "delivered", "handled", "failed", "dea
 class Observers(Observer):
     """Hands every call to each observer that has something to do with it, in turn, then tells `changed`.
 
-    One that raises is logged, never felt.
+    One that raises is logged, never felt. What happens with every event is told only where `hears_…` is set: ask it
+    before anything is done for the telling.
     """
 
     def __init__(self, observers: Iterable[Observer] = ()) -> None:
         self.all: list[Observer] = []
+        self.hears_delivered = self.hears_handled = self.hears_settled = False
         self._calls: dict[str, list[Callable[..., None]]] = {name: [] for name in _CALLS}
         self._delivered, self._settled, self._changed = (self._calls[n] for n in ("delivered", "settled", "changed"))
         self._emitted, self._handled = self._calls["emitted"], self._calls["handled"]
@@ -80,6 +82,10 @@ class Observers(Observer):
         for name, calls in self._calls.items():
             if getattr(type(observer), name) is not getattr(Observer, name):
                 calls.append(getattr(observer, name))
+        changed = bool(self._changed)
+        self.hears_delivered = changed or bool(self._delivered)
+        self.hears_handled = changed or bool(self._handled)
+        self.hears_settled = changed or bool(self._settled)
 
     def _tell(self, calls: Iterable[Callable[..., None]], *args: Any) -> None:
         for call in calls:
@@ -103,18 +109,26 @@ class Observers(Observer):
 
     def emitted(self, envelope: Envelope, entry_id: str) -> None:
         """Tell all."""
-        if self._emitted or self._changed:
-            self._tell(self._emitted, envelope, entry_id)
+        for call in self._emitted:  # as `_tell` does, for what happens with every event
+            try:
+                call(envelope, entry_id)
+            except Exception:
+                log.exception("an observer failed: %r", call)
+        self.changed()
 
     def delivered(self, envelope: Envelope, module: str, group: str, attempt: int) -> None:
         """Tell all."""
-        if self._delivered or self._changed:
+        if self.hears_delivered:
             self._tell(self._delivered, envelope, module, group, attempt)
 
     def handled(self, envelope: Envelope, module: str, group: str, attempt: int, seconds: float) -> None:
         """Tell all."""
-        if self._handled or self._changed:
-            self._tell(self._handled, envelope, module, group, attempt, seconds)
+        for call in self._handled:  # as `_tell` does, for what happens with every event
+            try:
+                call(envelope, module, group, attempt, seconds)
+            except Exception:
+                log.exception("an observer failed: %r", call)
+        self.changed()
 
     def failed(
         self,
@@ -134,7 +148,7 @@ class Observers(Observer):
 
     def settled(self, event: str, group: str, entry_id: str) -> None:
         """Tell all."""
-        if self._settled or self._changed:
+        if self.hears_settled:
             self._tell(self._settled, event, group, entry_id)
 
     def changed(self) -> None:

@@ -125,7 +125,7 @@ class Settler:
             raise
         for (lane, entries), verdicts in zip(acks.items(), answers, strict=True):
             self._flushing -= len(entries)
-            told, unsure = bool(self._observers.all), bool(self._unsure)
+            told, unsure = self._observers.hears_settled, bool(self._unsure)
             for entry, verdict in zip(entries, verdicts, strict=True):
                 if verdict is Verdict.DONE and not unsure:
                     lane.release(entry)

@@ -60,8 +60,7 @@ class Worker:
         envelope, arguments = opened
         subscription, attempt = lane.subscription, entry.attempts + 1
         self.announce(envelope, entry.id)
-        watched = bool(self._observers.all)
-        if watched:
+        if self._observers.hears_delivered:
             self._observers.delivered(envelope, subscription.module, subscription.group, attempt)
         started = time.perf_counter()
         set_cause(envelope.correlation_id or envelope.id, envelope.id)
@@ -78,7 +77,7 @@ class Worker:
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler raises fails its attempt, no more
             self._failed(lane, entry, envelope, attempt, error)
         else:
-            if watched:
+            if self._observers.hears_handled:
                 seconds = time.perf_counter() - started
                 self._observers.handled(envelope, subscription.module, subscription.group, attempt, seconds)
             self._settler.ack(lane, entry)
