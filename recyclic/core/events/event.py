@@ -249,7 +249,13 @@ class Envelope(_Attributes):
             time = _parsed(row[9].decode())
             envelope._time = time if time.tzinfo else time.replace(tzinfo=UTC)  # noqa: SLF001 - this is its constructor
             for at in range(14, len(row), 2):
-                envelope._take(row[at], row[at + 1])  # noqa: SLF001 - this is its constructor
+                name, value = row[at], row[at + 1]
+                if name == b"dataschema":
+                    envelope.version = _VERSIONS.get(value) or _version(value)
+                elif name == b"correlationid":
+                    envelope.correlation_id = value.decode()
+                else:
+                    envelope._take(name, value)  # noqa: SLF001 - this is its constructor
         except (ValueError, TypeError) as error:
             raise EventError(Problem(f"the entry cannot be read: {error}", "envelope")) from error
         if not (envelope.id and envelope.source):
@@ -257,12 +263,8 @@ class Envelope(_Attributes):
         return envelope
 
     def _take(self, name: bytes, value: bytes) -> None:
-        """Take one of the attributes that may be missing."""
-        if name == b"dataschema":
-            self.version = _VERSIONS.get(value) or _version(value)
-        elif name == b"correlationid":
-            self.correlation_id = value.decode()
-        elif name == b"causationid":
+        """Take one of the attributes that are often missing."""
+        if name == b"causationid":
             self.causation_id = value.decode()
         elif name == b"traceparent":
             self.traceparent = value.decode()

@@ -89,7 +89,7 @@ class Worker:
         if row is None:
             self._bury(lane, entry, attempts, GONE)
             return None
-        if b"targetgroup" in row and entry.fields[b"targetgroup"].decode(errors="replace") != subscription.group:
+        if b"targetgroup" in row[::2] and entry.fields[b"targetgroup"].decode(errors="replace") != subscription.group:
             self._settler.ack(lane, entry)  # whatever is in it: it is another's
             return None
         if attempts >= subscription.max_attempts:
