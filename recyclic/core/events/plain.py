@@ -15,7 +15,10 @@ _NATIVE = {str, int, float, bool, NoneType}
 
 @cache
 def is_plain(event: type[Event]) -> bool:
-    """Return whether every field holds text, a number, a truth value or nothing, and none is written in its own way."""
+    """Return whether every field holds what JSON has: text, numbers, truth values, nothing, lists and dicts of these.
+
+    False as well where a field, or the whole, is written in its own way.
+    """
     own = event.__pydantic_decorators__
     if own.field_serializers or own.model_serializers or own.computed_fields:
         return False
@@ -31,6 +34,9 @@ def _is_plain_field(field: FieldInfo) -> bool:
 
 
 def _native(annotation: Any) -> bool:
-    if get_origin(annotation) in (Union, UnionType):
-        return all(_native(part) for part in get_args(annotation))
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin in (Union, UnionType, list):
+        return all(_native(part) for part in parts)
+    if origin is dict:
+        return parts[0] is str and _native(parts[1])
     return annotation in _NATIVE

@@ -23,6 +23,8 @@ class Plain(Event):
     number: int = Field(1, ge=0)
     ratio: float = 0.5
     known: bool | None = None
+    amounts: dict[str, int] = Field(default_factory=dict)
+    labels: list[str | None] | None = None
 
 
 class Nested(Event):
@@ -30,6 +32,10 @@ class Nested(Event):
         label: str
 
     lines: list[Line]
+
+
+class Keyed(Event):
+    amounts: dict[int, int]
 
 
 class Dated(Event):
@@ -69,7 +75,7 @@ class Coloured(Event):
     colour: Colour
 
 
-@pytest.mark.parametrize("event", [Nested, Dated, Spelled, Marked, Hidden, Counted, Coloured])
+@pytest.mark.parametrize("event", [Nested, Keyed, Dated, Spelled, Marked, Hidden, Counted, Coloured])
 def test_event_that_pydantic_writes_in_its_own_way_is_left_to_it(event) -> None:
     assert not is_plain(event)
 
@@ -81,6 +87,8 @@ def test_event_that_pydantic_writes_in_its_own_way_is_left_to_it(event) -> None:
         number=st.integers(0, 2**63 - 1),
         ratio=st.floats(allow_nan=False, allow_infinity=False),
         known=st.sampled_from([None, True, False]),
+        amounts=st.dictionaries(st.text(), st.integers(-(2**63), 2**63 - 1), max_size=3),
+        labels=st.none() | st.lists(st.none() | st.text(), max_size=3),
     )
 )
 def test_plain_event_is_written_as_pydantic_would(event: Plain) -> None:
