@@ -122,8 +122,9 @@ async def _open(
     database = Database(config.database_url)
     stack.push_async_callback(database.close)
     await _migrate(config, database, state.registry)
+    state.topology = "given"
     if streams is None:
-        streams = await _open_streams(config, stack)
+        streams = await _open_streams(app, stack)
     broker = new_broker(streams, database)
     stack.push_async_callback(broker.close)
     state.bus_watch = BusWatch(broker)
@@ -142,12 +143,14 @@ async def _open(
         stack.push_async_callback(cancelled, [gathering])
 
 
-async def _open_streams(config: Config, stack: AsyncExitStack) -> Streams:
+async def _open_streams(app: FastAPI, stack: AsyncExitStack) -> Streams:
     from recyclic.core.events.streams import RedisStreams  # noqa: PLC0415 - only for a host that opens its own Redis
     from recyclic.core.redis import open_redis  # noqa: PLC0415
 
-    server = await open_redis(config)
+    server = await open_redis(app.state.config)
     stack.push_async_callback(server.close)
+    app.state.topology = server.topology
+    log.info("the bus is open", redis=server.description)
     streams = RedisStreams(server.client, blocking=True)
     stack.push_async_callback(streams.close)
     return streams

@@ -32,7 +32,8 @@ async def ready(request: Request, response: Response) -> dict[str, Any]:
     """Say whether work can be taken on.
 
     503 without a database. With anything else in trouble the host is `degraded` but takes on work: events wait in the
-    outbox. `reasons` names what is wrong; the log tells more.
+    outbox. `reasons` names what is wrong; the log tells more. `topology` says what Redis is: `embedded`, `standalone`,
+    `sentinel` or `cluster`; `given` where the host did not open it itself.
     """
     state = request.app.state
     checks = {"database": await _check("database", state.database.ping())}
@@ -45,7 +46,8 @@ async def ready(request: Request, response: Response) -> dict[str, Any]:
     if checks["database"] != "ok":
         status = "unavailable"
         response.status_code = 503
-    return {"status": status, "reasons": reasons, "checks": checks, "modules": modules}
+    found = {"status": status, "reasons": reasons, "checks": checks, "modules": modules}
+    return {**found, "topology": state.topology}
 
 
 async def _bus(watch: BusWatch) -> tuple[dict[str, str], list[str]]:

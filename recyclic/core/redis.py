@@ -41,9 +41,12 @@ log = structlog.get_logger(__name__)
 
 
 class RedisServer:
-    """An open Redis: `client` to speak to it, its `url`, `topology` and `version`, `description` for people."""
+    """An open Redis: `client` to speak to it, its `url` and `version`, `description` for people.
 
-    def __init__(self, client: Client, url: str, topology: Topology, version: str, description: str) -> None:
+    `topology` is `standalone`, `sentinel`, `cluster`, or `embedded` for a server of our own.
+    """
+
+    def __init__(self, client: Client, url: str, topology: str, version: str, description: str) -> None:
         self.client = client
         self.url = url
         self.topology = topology
@@ -158,6 +161,7 @@ async def open_redis(config: Config) -> RedisServer:
     folder = (config.data_dir / "redis").absolute()
     process = await asyncio.to_thread(ensure_server, folder)
     server = await _checked(RedisConfig(url=process.url), f"embedded {process.binary.name}, {folder}")
+    server.topology = "embedded"
     server.watch(folder)
     return server
 

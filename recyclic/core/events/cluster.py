@@ -82,6 +82,15 @@ class ClusterWire:
         await _together(self._transaction(commands, part, replies) for part in slots.values())
         return replies
 
+    async def everywhere(self, words: Words) -> list[Any]:
+        """See Wire."""
+        await self._known()
+        places = [(node.host, int(node.port)) for node in self._client.get_primaries()]
+        replies: list[Any] = [None] * len(places)
+        commands: list[Command] = [("", words)] * len(places)
+        await _together(self._send(place, commands, [index], replies) for index, place in enumerate(places))
+        return replies
+
     async def wait(self, command: Command) -> Any:
         """See Wire. What blocks is XREAD: it cannot span slots, so it waits for a ring and reads without blocking."""
         _, words = command

@@ -11,10 +11,9 @@ from redis.exceptions import ResponseError
 
 from recyclic.core.events import replies
 from recyclic.core.events.keys import STREAM
-from recyclic.errors import BusError
 
 if TYPE_CHECKING:
-    from recyclic.core.events.wire import Command
+    from recyclic.core.events.wire import Command, Wire
 
 PROBE = "recyclic:probe"
 """A key that is written to learn whether the server takes writes; it passes away by itself."""
@@ -77,6 +76,7 @@ class RedisGauges(ABC):
     """The part of RedisStreams that metrics and health ask."""
 
     blocking: bool
+    _wire: Wire
 
     @abstractmethod
     async def _eval(self, doing: str, calls: Sequence[tuple[str, Sequence[str], Sequence[Any]]]) -> list[Any]: ...
@@ -99,16 +99,17 @@ class RedisGauges(ABC):
         """See Streams."""
         if not self.blocking:
             return Persistence(None)  # the in-process fake
-        try:
-            [reply] = await self._run("ask for the server's state", [("", ("INFO", "persistence"))])
-        except BusError as error:
-            if isinstance(error.__cause__, ResponseError):
-                return Persistence(None)  # this user may not ask
-            raise
-        told = dict(line.split(":", 1) for line in reply.decode().splitlines() if ":" in line)
-        enabled = told.get("aof_enabled")
-        failing = told.get("aof_last_write_status", "ok") != "ok"
-        return Persistence(None if enabled is None else enabled == "1", failing)
+        async with replies.speaking("ask for the servers' state"):
+            answers = await self._wire.everywhere(("INFO", "persistence"))
+            for reply in answers:
+                if isinstance(reply, ResponseError):
+                    return Persistence(None)  # this user may not ask
+                if isinstance(reply, Exception):
+                    raise reply
+        servers = [dict(line.split(":", 1) for line in reply.decode().splitlines() if ":" in line) for reply in answers]
+        enabled = [told.get("aof_enabled") for told in servers]
+        failing = any(told.get("aof_last_write_status", "ok") != "ok" for told in servers)
+        return Persistence(None if None in enabled else all(answer == "1" for answer in enabled), failing)
 
 
 def _gauge(reply: Any) -> EventGauge:

@@ -19,7 +19,7 @@ from recyclic.core.events.cancellation import ended
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from recyclic.core.events.wire import Command
+    from recyclic.core.events.wire import Command, Words
 
 TIMEOUT = 5.0
 """Seconds that the oldest command may wait for its reply."""
@@ -70,6 +70,10 @@ class Multiplexed:
         if isinstance(replies, Exception):
             raise replies
         return list(replies)
+
+    async def everywhere(self, words: Words) -> list[Any]:
+        """See Wire."""
+        return await self.run([("", words)])
 
     async def wait(self, command: Command) -> Any:
         """See Wire."""

@@ -32,6 +32,10 @@ class Wire(Protocol):
         """Run the commands as one transaction for each node."""
         ...
 
+    async def everywhere(self, words: Words) -> list[Any]:
+        """Run a command that has no key on every server that takes writes; return what each replied."""
+        ...
+
     async def wait(self, command: Command) -> Any:
         """Run a command that blocks on the server, on a connection of its own; cancelling it is safe."""
         ...
@@ -63,6 +67,10 @@ class PlainWire:
     async def atomically(self, commands: Sequence[Command]) -> list[Any]:
         """See Wire."""
         return await self._piped(commands, transaction=True)
+
+    async def everywhere(self, words: Words) -> list[Any]:
+        """See Wire."""
+        return await self.run([("", words)])
 
     async def wait(self, command: Command) -> Any:
         """See Wire. The in-process fake must never be asked to block, so nothing calls this there."""

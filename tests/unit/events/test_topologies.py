@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
+import httpx
 import pytest
 from redis.exceptions import NoPermissionError
 
 from recyclic.config import Config, RedisConfig
+from recyclic.core.app import create_app
 from recyclic.core.events.event import Event
 from recyclic.core.events.streams import RedisStreams
 from recyclic.core.redis import connect, open_redis
+from recyclic.core.redis_process import ensure_server
 from recyclic.errors import BusError, ConfigError
 from recyclic.testing.topologies import Secured
 
@@ -61,6 +67,26 @@ async def test_bus_runs_wherever_the_url_leads(kind: str, servers, bench) -> Non
     bench.brokers.clear()
     await streams.close()
     await server.close()
+
+
+@pytest.mark.parametrize("kind", ["embedded", "sentinel", "cluster"])
+async def test_health_names_the_topology(kind: str, servers, tmp_path: Path) -> None:
+    """And finds nothing wrong with it; on a Cluster every node is asked whether it keeps what it is told."""
+    redis = {} if kind == "embedded" else {"redis": settings_of(servers(kind))}
+    app = create_app(Config.build(data_dir=tmp_path, **redis), serve_ui=False)
+    try:
+        async with app.router.lifespan_context(app):
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+                found = (await client.get("/health/ready")).json()
+            answers = await app.state.streams._wire.everywhere(("INFO", "server"))
+    finally:
+        if kind == "embedded":
+            ensure_server(tmp_path / "redis").stop()
+    assert found["topology"] == kind
+    assert found["checks"]["redis"] == "ok"
+    assert found["checks"]["persistence"] == ("failed" if kind == "cluster" else "ok")
+    assert len({re.search(rb"run_id:(\w+)", answer)[1] for answer in answers}) == (3 if kind == "cluster" else 1)
 
 
 @pytest.fixture

@@ -233,6 +233,7 @@ class TestHealth:
                 "outbox": "ok",
             },
             "modules": {"till": "ok"},
+            "topology": "given",
         }
 
     async def test_without_a_database_it_is_not_ready(self, run_host, monkeypatch):
