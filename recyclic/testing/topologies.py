@@ -13,14 +13,16 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, RedisError
+from redis.retry import Retry
 
 from recyclic.core.redis_process import find_binary
 from recyclic.testing.errors import KitError
@@ -55,7 +57,7 @@ class Server:
             self._process = subprocess.Popen(  # noqa: S603 - the binary was found by us, and there is no shell
                 self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder
             )
-        self.until(lambda: self.ask("PING"), "an answer")
+        self.until(self._answers, "answer")
 
     def kill(self) -> None:
         """End the process as a crash does."""
@@ -73,7 +75,8 @@ class Server:
 
     def ask(self, *words: Any) -> Any:
         """Run one command on this server, on a connection of its own."""
-        with Redis(port=self.port, socket_timeout=10, decode_responses=True, protocol=2) as client:
+        options: dict[str, Any] = {"socket_timeout": 10, "decode_responses": True, "retry": Retry(NoBackoff(), 0)}
+        with Redis(port=self.port, protocol=2, **options) as client:
             client.response_callbacks.clear()  # replies as the server gives them
             return client.execute_command(*words)
 
@@ -88,6 +91,12 @@ class Server:
                 tail = " / ".join((self.folder / "log").read_text(errors="replace").splitlines()[-3:])
                 raise KitError(f"no {what} from the server on port {self.port}: {tail}")
             time.sleep(0.005)
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.ask("PING"))
+        except AuthenticationError:
+            return True
 
     def _signal(self, number: int) -> None:
         if self._process is not None:
@@ -123,7 +132,8 @@ class Sentinels(Topology):
         second.ask("REPLICAOF", "127.0.0.1", first.port)
         second.until(lambda: "master_link_status:up" in second.ask("INFO", "replication"), "replication")
         self.data = [first, second]
-        self.sentinels = [self._sentinel(port, first.port, binary) for port in ports[2:]]
+        known = {port: os.urandom(20).hex() for port in ports[2:]}  # else they need seconds to find each other
+        self.sentinels = [self._sentinel(port, known, binary) for port in known]
         for sentinel in self.sentinels:
             sentinel.until(partial(self._knows_all, sentinel), "acquaintance")
         places = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
@@ -154,13 +164,18 @@ class Sentinels(Topology):
         self.servers.append(Server(self._folder / str(port), port, *options, binary=binary))
         return self.servers[-1]
 
-    def _sentinel(self, port: int, master: int, binary: Path | None) -> Server:
-        config = (
-            f"port {port}\nbind 127.0.0.1\n"
-            f"sentinel monitor {self.name} 127.0.0.1 {master} 2\n"
-            f"sentinel down-after-milliseconds {self.name} {DOWN_AFTER}\n"
-            f"sentinel failover-timeout {self.name} 3000\n"
+    def _sentinel(self, port: int, known: Mapping[int, str], binary: Path | None) -> Server:
+        master, replica = self.data
+        peers = ((other, run) for other, run in known.items() if other != port)
+        lines = (
+            f"myid {known[port]}",
+            f"monitor {self.name} 127.0.0.1 {master.port} 2",
+            f"down-after-milliseconds {self.name} {DOWN_AFTER}",
+            f"failover-timeout {self.name} 3000",
+            f"known-replica {self.name} 127.0.0.1 {replica.port}",
+            *(f"known-sentinel {self.name} 127.0.0.1 {other} {run}" for other, run in peers),
         )
+        config = "".join([f"port {port}\nbind 127.0.0.1\n", *(f"sentinel {line}\n" for line in lines)])
         self.servers.append(Server(self._folder / str(port), port, "--sentinel", binary=binary, config=config))
         return self.servers[-1]
 
@@ -212,6 +227,26 @@ class Cluster(Topology):
             if start <= slot <= end:
                 return next(server for server in self.servers if server.port == port)
         raise KitError(f"nobody has the slot of {key}")
+
+    def begin_move(self, key: str, to: Server) -> Server:
+        """Let the key's slot migrate to another node, its keys one by one; return the node that has it still."""
+        source, slot = self.owner(key), to.ask("CLUSTER", "KEYSLOT", key)
+        to.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", source.ask("CLUSTER", "MYID"))
+        source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", to.ask("CLUSTER", "MYID"))
+        return source
+
+    def move_keys(self, source: Server, key: str, to: Server, *, most: int = 1000) -> list[str]:
+        """Move keys of the key's slot, `most` at most; return those that moved."""
+        keys: list[str] = source.ask("CLUSTER", "GETKEYSINSLOT", to.ask("CLUSTER", "KEYSLOT", key), most)
+        if keys:
+            source.ask("MIGRATE", "127.0.0.1", to.port, "", 0, 5000, "KEYS", *keys)
+        return keys
+
+    def end_move(self, key: str, to: Server) -> None:
+        """Make the other node the slot's owner, for everybody to know."""
+        slot, new = to.ask("CLUSTER", "KEYSLOT", key), to.ask("CLUSTER", "MYID")
+        for server in (to, *(server for server in self.servers if server is not to)):
+            server.ask("CLUSTER", "SETSLOT", slot, "NODE", new)
 
     def _any(self) -> Server:
         for server in self.servers:

@@ -138,10 +138,14 @@ def gunicorn(port: int, workers: int) -> list[str]:
     ]
 
 
-def test_two_gunicorn_workers_handle_each_event_once(shop: Shop) -> None:
-    """200 events, two uvicorn workers under gunicorn: each event once, and both workers had a share."""
+@pytest.mark.parametrize("loaded", ["in each worker", "before the fork"])
+def test_pitfall_34_two_gunicorn_workers_handle_each_event_once(shop: Shop, loaded: str) -> None:
+    """200 events, two uvicorn workers under gunicorn: each event once, and both workers had a share.
+
+    With `--preload` both have the same application object: it opens its Redis in each of them.
+    """
     shop.configure(seconds=0.005)
-    with shop.process(*gunicorn(shop.port, 2)):
+    with shop.process(*gunicorn(shop.port, 2), *(["--preload"] if loaded == "before the fork" else [])):
         shop.until(shop.is_up, "gunicorn answers /health/ready")
         with shop.signed_in() as client:
             for _ in range(10):

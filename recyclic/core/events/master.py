@@ -9,7 +9,7 @@ import structlog
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
-from recyclic.core.events.multiplexed import Multiplexed
+from recyclic.core.events.multiplexed import TIMEOUT, Multiplexed
 from recyclic.core.redis_sentinel import MasterPool
 
 LOOK = 1.0
@@ -25,8 +25,8 @@ class MasterWire(Multiplexed):
     nothing: waiting for its replies would cost the timeout, and what it still accepts is lost with it.
     """
 
-    def __init__(self, pool: MasterPool) -> None:
-        super().__init__(self._to_master)
+    def __init__(self, pool: MasterPool, *, timeout: float = TIMEOUT) -> None:
+        super().__init__(self._to_master, timeout=timeout)
         self._pool = pool
         self._following: asyncio.Task[None] | None = None
 
