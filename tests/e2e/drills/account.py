@@ -96,7 +96,7 @@ class Account:
                 unexpected=len(self.unexpected(group)),
                 duplicates=self.duplicates(group).total(),
                 in_flight=sum(times for thing, times in self.in_flight.items() if thing[0] == group),
-                erased=len(self._of(group, self.erased)),
+                erased=len(self._of(group, self.erased) - set(self.tally.ended[group])),
                 dead=len(self._of(group, self.dead)),
             )
             for group in self.groups

@@ -24,7 +24,10 @@ def drill(request: pytest.FixtureRequest, record_property) -> Iterator[Drill]:
     folder = Path(tempfile.mkdtemp(prefix="rcy-drill-"))
     name = Path(request.node.path).stem.removeprefix("test_").replace("_", "-")
     yield Drill(name, SEED, FULL, folder, lambda account: record_property("account", account))
-    shutil.rmtree(folder, ignore_errors=True)
+    if os.environ.get("DRILL_KEEP"):
+        print(f"the drill's files are kept: {folder}")
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

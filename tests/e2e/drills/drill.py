@@ -14,11 +14,14 @@ from random import Random
 from drills.account import Account
 from drills.load import PADDING, EmittingHost, Load
 from drills.processes import WORKER, Worker
+from drills.proxy import Proxy
 from drills.redis_server import RedisServer
 from drills.tally import Tally
 
 MODULES = Path(__file__).parent / "modules"
 GROUPS = ("drill_north", "drill_south", "drill_south.count")
+POISONED = 77
+"""The exit status of a process that handled the order `exit`."""
 LEASE = 2.0
 """Seconds; the one setting that is not the benchmark's, so that drills are bounded in time."""
 PATIENCE = 60.0
@@ -55,18 +58,23 @@ class Drill:
         window: int = 400,
         bus: Mapping[str, object] | None = None,
         redis: Sequence[str] = (),
+        proxied: bool = False,
     ) -> AsyncIterator[Run]:
         """Start a Redis with the options `redis`, an emitting host, and workers whose handlers take `seconds`.
 
-        `bus` is the `[bus]` table beside the lease. Whatever is still running at the end is ended.
+        `bus` is the `[bus]` table beside the lease. With `proxied`, the emitter's way to Redis and that of each worker
+        is a proxy of its own. Whatever is still running at the end is ended.
         """
         async with asyncio.timeout(LONGEST), AsyncExitStack() as stack:
             run = Run(self, groups=groups, seconds=seconds, window=window, bus=bus or {}, redis=redis)
             stack.callback(run.kill_all)
             run.redis.start()
+            if proxied:
+                run.proxies = [await stack.enter_async_context(Proxy(run.redis.socket)) for _ in range(workers + 1)]
             await run.open(stack)
-            for _ in range(workers):
-                run.start_worker()
+            for number in range(workers):
+                run.start_worker(url=run.proxies[number + 1].url if proxied else None)
+            await run.up()
             yield run
 
 
@@ -91,6 +99,8 @@ class Run:
         self.account = Account(self.tally, groups)
         self.workers: list[Worker] = []
         self.gone: list[Worker] = []
+        self.proxies: list[Proxy] = []
+        """The emitter's, then those of the workers in the order of their start."""
         self.facts: list[str] = []
         self._window = window
         self._names = itertools.count(1)
@@ -100,8 +110,9 @@ class Run:
         self._config.write_text(_config(drill.folder, groups, seconds, bus, self.tally.file))
 
     async def open(self, stack: AsyncExitStack) -> None:
-        """Start the emitting host; its way to Redis is the environment's that `emitter_url` gives."""
-        self.host = await stack.enter_async_context(EmittingHost(self._config, {"REDIS_URL": self.redis.url}))
+        """Start the emitting host."""
+        url = self.proxies[0].url if self.proxies else self.redis.url
+        self.host = await stack.enter_async_context(EmittingHost(self._config, {"REDIS_URL": url}))
         self.load = Load(self.host, self.account, window=self._window)
 
     # -- workers
@@ -130,13 +141,31 @@ class Run:
         self.account.in_flight.update(held & self.tally.begun_by[worker.pid])
         self.tally.buried(worker.pid)
 
+    def stop(self, worker: Worker) -> None:
+        """Stop a worker where it stands. What it had begun and not acked may be handled again, and no more."""
+        worker.stop()
+        self.tally.read()
+        held = self.redis.pending(self.groups, worker.pid)
+        self.account.in_flight.update(held & self.tally.begun_by[worker.pid])
+
+    def kill_redis(self) -> None:
+        """Kill the Redis. What its files hold as delivered and not acked may be handled again."""
+        self.redis.kill()
+        with self.redis.autopsy() as left:
+            self.account.in_flight.update(left.pending(self.groups))
+
+    def erase(self, *command: str) -> None:
+        """Run a command that erases. What was unhandled in the moment before may be missing."""
+        erased = self.redis.erase(self.groups, *command)
+        self.tally.read()
+        self.account.erased |= erased
+
     async def end(self, worker: Worker) -> None:
         """Ask a worker to go. Nothing may be handled twice for that."""
         self.workers.remove(worker)
         self.gone.append(worker)
-        status = await worker.end()
-        if status != 0:
-            self.account.notes.append(f"{worker.name} ended with status {status}")
+        if wrong := await worker.end():
+            self.account.notes.append(wrong)
 
     def kill_all(self) -> None:
         """End everything that runs."""
@@ -166,6 +195,14 @@ class Run:
         """Wait until every group has handled so many events."""
         await self.until(lambda: min(map(self.tally.handled, self.groups)) >= count, f"{count} events handled")
 
+    async def passed(self, count: int) -> None:
+        """Wait until so many events were emitted, with whatever outcome."""
+        await self.until(lambda: len(self.account.emitted) >= count, f"{count} events emitted")
+
+    async def up(self) -> None:
+        """Wait until every worker handles events."""
+        await self.until(lambda: all(worker.says("handles events of") for worker in self.workers), "the workers are up")
+
     async def until(self, condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
         """Wait for something that other processes bring about, and fail with their logs where they do not."""
         deadline = time.monotonic() + seconds
@@ -174,6 +211,8 @@ class Run:
             self.load.moved()
             if condition():
                 return
+            if dead := [worker for worker in self.workers if worker.status not in (None, POISONED)]:
+                raise AssertionError(f"ended by itself: {dead[0].name}, waiting for: {what}\n{self.story()}")
             if time.monotonic() > deadline:
                 raise AssertionError(f"not seen in {seconds:g} s: {what}\n{self.story()}")
             await asyncio.sleep(0.01)  # between two looks at other processes, which have no way to tell us
@@ -198,9 +237,7 @@ class Run:
             self.account.notes.append(f"{len(left)} entries were not acked in {patience:g} s: {sorted(left)[:5]}")
         await asyncio.gather(*(self.end(worker) for worker in list(self.workers)))
         self.tally.read()
-        async for letter in self.host.broker.dead_letters.all():
-            number = letter.envelope.data["number"]
-            self.account.dead[letter.group, number] = letter.reason
+        self.account.dead = self.redis.dead(self.groups)
         self.drill.tell(self.story_head())
         if problems := self.account.problems():
             raise AssertionError("\n".join((*problems, self.story())))

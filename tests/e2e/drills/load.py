@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from drills.account import Account
 from recyclic.config import Config
@@ -34,7 +34,7 @@ class EmittingHost:
         self._bus = next(module for module in self.app.state.registry if module.id == "drill_source").instance.bus
         return self
 
-    async def __aexit__(self, *error: Any) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self._stack.__aexit__(*error)
 
     @property

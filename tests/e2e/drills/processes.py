@@ -67,12 +67,15 @@ class Worker:
         """Let it go on."""
         self._process.send_signal(signal.SIGCONT)
 
-    async def end(self) -> int:
-        """Ask it to go, and return its exit status; killed where it does not."""
+    async def end(self) -> str | None:
+        """Ask it to go; return what was wrong with how it went. It is killed where it does not."""
         if self.alive:
             self._process.send_signal(signal.SIGTERM)
             try:
                 await asyncio.to_thread(self._process.wait, GRACE)
             except subprocess.TimeoutExpired:
                 self.kill()
-        return self._process.wait()
+                return f"{self.name} did not end in {GRACE:g} s"
+        status = self._process.wait()
+        # uvicorn raises the signal again once it has shut down; so does a process that was still starting
+        return None if status in (0, -signal.SIGTERM) else f"{self.name} ended with status {status}"

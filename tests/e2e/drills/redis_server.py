@@ -121,11 +121,20 @@ class RedisServer:
 
     def unsettled(self, groups: Sequence[str]) -> set[Thing]:
         """Return what some group has still to ack, delivered or not, at one moment."""
-        return self._unsettled(groups, "")
+        return self._unsettled(groups)
 
-    def flush(self, groups: Sequence[str], *command: str) -> set[Thing]:
+    def erase(self, groups: Sequence[str], *command: str) -> set[Thing]:
         """Run a command that erases, and return what some group had still to ack in the moment before."""
         return self._unsettled(groups, *command)
+
+    def dead(self, groups: Sequence[str]) -> dict[Thing, str]:
+        """Return the dead letters with their reason; one whose event cannot be read is number -1."""
+        found = {}
+        for group in groups:
+            for _, fields in _rows(self.client.xrange(f"dead:{{{STREAM}}}:{group}")):
+                data = orjson.loads(orjson.loads(fields[b"fields"]).get("data", "{}"))
+                found[group, data.get("number", -1)] = fields[b"reason"].decode()
+        return found
 
     def settled(self, groups: Sequence[str]) -> bool:
         """Return whether every group has acked everything."""
@@ -137,7 +146,7 @@ class RedisServer:
         pipe.execute_command("XINFO GROUPS", STREAM)
         for group in groups:
             pipe.xpending_range(STREAM, group, "-", "+", 1_000_000)
-        if command[0]:
+        if command:
             pipe.execute_command(*command)
         entries, infos, *pendings = pipe.execute(raise_on_error=False)
         numbers = self._numbered(entries)
