@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 from drills.tally import Tally, Thing
 
@@ -32,8 +32,9 @@ class Row:
 class Account:
     """Emits and handlings of one drill. Faults write down what they may cost; whatever else differs is a problem.
 
-    `in_flight` counts what was delivered and not acked at each fault: once for each it may be handled again. `erased` is
-    what a fault took out of Redis unhandled: it alone may be missing. `poison` must end as a dead letter, nothing else.
+    `in_flight` counts what was delivered and not acked at each fault: once for each it may be handled again. `erased`
+    is what a fault took out of Redis unhandled: it alone may be missing. `poison` must end as a dead letter, nothing
+    else may.
     """
 
     tally: Tally
@@ -105,12 +106,7 @@ class Account:
     def table(self) -> str:
         """Return the account as a table of text."""
         heads = ("group", "ok", "unknown", "handled", "lost", "unexpected", "duplicates", "in flight", "erased", "dead")
-        rows = [
-            (row.group, row.ok, row.unknown, row.handled, row.lost, row.unexpected, row.duplicates, row.in_flight)
-            + (row.erased, row.dead)
-            for row in self.rows()
-        ]
-        return table(heads, rows)
+        return table(heads, [astuple(row) for row in self.rows()])
 
     def problems(self) -> list[str]:
         """Return what is not as promised."""

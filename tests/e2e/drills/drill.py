@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -44,6 +45,11 @@ class Drill:
     def __post_init__(self) -> None:
         self.chance = Random(self.seed)
 
+    @property
+    def rerun(self) -> str:
+        """Return the command that drills it again with the same chance."""
+        return f"rerun: DRILL_SEED={self.seed} make drill-{self.name}"
+
     def size(self, *, full: int, quick: int) -> int:
         """Return a count: of `make drills`, or of `make test`."""
         return full if self.full else quick
@@ -59,6 +65,7 @@ class Drill:
         bus: Mapping[str, object] | None = None,
         redis: Sequence[str] = (),
         proxied: bool = False,
+        environment: Mapping[str, str] | None = None,
     ) -> AsyncIterator[Run]:
         """Start a Redis with the options `redis`, an emitting host, and workers whose handlers take `seconds`.
 
@@ -68,6 +75,7 @@ class Drill:
         async with asyncio.timeout(LONGEST), AsyncExitStack() as stack:
             run = Run(self, groups=groups, seconds=seconds, window=window, bus=bus or {}, redis=redis)
             stack.callback(run.kill_all)
+            run.environment.update(environment or {})
             run.redis.start()
             if proxied:
                 run.proxies = [await stack.enter_async_context(Proxy(run.redis.socket)) for _ in range(workers + 1)]
@@ -101,31 +109,31 @@ class Run:
         self.gone: list[Worker] = []
         self.proxies: list[Proxy] = []
         """The emitter's, then those of the workers in the order of their start."""
+        self.environment: dict[str, str] = {}
+        """What every worker's environment has beside the configuration."""
         self.facts: list[str] = []
         self._window = window
         self._names = itertools.count(1)
         self._numbers = itertools.count()
         self._began = time.monotonic()
-        self._config = drill.folder / "config.toml"
-        self._config.write_text(_config(drill.folder, groups, seconds, bus, self.tally.file))
+        self.config = drill.folder / "config.toml"
+        self.config.write_text(_config(drill.folder, groups, seconds, bus, self.tally.file))
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Start the emitting host."""
         url = self.proxies[0].url if self.proxies else self.redis.url
-        self.host = await stack.enter_async_context(EmittingHost(self._config, {"REDIS_URL": url}))
+        self.host = await stack.enter_async_context(EmittingHost(self.config, {"REDIS_URL": url}))
         self.load = Load(self.host, self.account, window=self._window)
 
     # -- workers
 
-    def start_worker(
-        self, *, url: str | None = None, command: Sequence[str] = WORKER, environment: Mapping[str, str] | None = None
-    ) -> Worker:
+    def start_worker(self, *, url: str | None = None, command: Sequence[str] = WORKER) -> Worker:
         """Start one more worker process, whose way to Redis is `url`."""
         settings = {
-            "RECYCLIC_CONFIG": str(self._config),
+            "RECYCLIC_CONFIG": str(self.config),
             "RECYCLIC_LOG__LEVEL": "warning",
             "REDIS_URL": url or self.redis.url,
-            **(environment or {}),
+            **self.environment,
         }
         worker = Worker(command, self.drill.folder, settings, f"worker-{next(self._names)}")
         self.workers.append(worker)
@@ -153,6 +161,16 @@ class Run:
         self.redis.kill()
         with self.redis.autopsy() as left:
             self.account.in_flight.update(left.pending(self.groups))
+
+    def lose_tail(self, size: int) -> None:
+        """Cut the dead Redis's file. Events in the tail may be missing, those whose acks were may come again."""
+        file = self.redis.append_only_file()
+        os.truncate(file, max(0, file.stat().st_size - size))
+        with self.redis.autopsy() as left:
+            there = set(left.entries().values())
+            self.account.in_flight.update(left.unsettled(self.groups))
+        gone = self.account.numbers("ok") - there
+        self.account.erased |= {(group, number) for group in self.groups for number in gone}
 
     def erase(self, *command: str) -> None:
         """Run a command that erases. What was unhandled in the moment before may be missing."""
@@ -185,6 +203,10 @@ class Run:
         return self.chance.choice(busy)
 
     # -- events
+
+    def number(self) -> int:
+        """Return the number of the next event."""
+        return next(self._numbers)
 
     def emitting(self, count: int, order: str = "", padding: str = PADDING) -> asyncio.Task[None]:
         """Emit `count` more events in the background."""
@@ -229,7 +251,7 @@ class Run:
         self.facts.append(text)
 
     async def finish(self, patience: float = PATIENCE) -> None:
-        """Wait until every group has acked everything, end the workers in order, and require the account to be right."""
+        """Wait until every group has acked everything, end the workers in order, and require a right account."""
         try:
             await self.until(lambda: self.redis.settled(self.groups), "every group has acked everything", patience)
         except AssertionError:
@@ -251,9 +273,7 @@ class Run:
     def story(self) -> str:
         """Return the account and the ends of all logs."""
         logs = [f"--- {path.name}\n{path.read_text(errors='replace')[-3000:]}" for path in self._logs()]
-        return "\n".join(
-            (self.story_head(), f"rerun: DRILL_SEED={self.drill.seed} make drill-{self.drill.name}", *logs)
-        )
+        return "\n".join((self.story_head(), self.drill.rerun, *logs))
 
     def _logs(self) -> Iterable[Path]:
         return sorted(self.drill.folder.glob("*.log"))

@@ -87,6 +87,10 @@ class RedisServer:
         path = self.folder / "log"
         return path.read_text(errors="replace")[-2000:] if path.exists() else ""
 
+    def append_only_file(self) -> Path:
+        """Return the append-only file that grows."""
+        return max(self.folder.rglob("*.incr.aof"), key=lambda file: file.stat().st_mtime)
+
     @contextmanager
     def autopsy(self) -> Iterator[RedisServer]:
         """Start another server on a copy of a dead one's files: what it would have, while nobody changes it."""

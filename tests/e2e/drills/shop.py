@@ -153,7 +153,7 @@ class Shop:
         name = f"Caisse {register + 1}"
         known = {one["name"]: one["id"] for one in await self._ask("GET", "/registers")}
         register_id = known.get(name) or (await self._ask("POST", "/registers", name=name))["id"]
-        for number in numbers:
+        for _ in numbers:
             opened = await self._ask("POST", "/sessions", register_id=register_id, opening_float_cents=5000)
             session = opened.get("session_id") or opened["id"]
             price = self.chance.randint(1, 9000)
@@ -162,7 +162,7 @@ class Shop:
                 f"/sessions/{session}/tickets",
                 lines=[{"label": "Divers", "unit_price_cents": price}],
                 payments=[{"method": "cash", "amount_cents": price}],
-                client_id=f"drill-{number}",
+                client_id=f"drill-{session}",
             )
             await self._ask("POST", f"/sessions/{session}/close", counted_cash_cents=5000 + price)
             self.closed[session] = price
@@ -240,9 +240,7 @@ class Shop:
             f"--- {path.name}\n{path.read_text(errors='replace')[-3000:]}"
             for path in sorted(self.drill.folder.glob("*.log"))
         ]
-        return "\n".join(
-            (self.story_head(), f"rerun: DRILL_SEED={self.drill.seed} make drill-{self.drill.name}", *logs)
-        )
+        return "\n".join((self.story_head(), self.drill.rerun, *logs))
 
     def _start(self, kind: str, *command: str) -> Worker:
         environment = {"RECYCLIC_CONFIG": str(self._config), "RECYCLIC_LOG__LEVEL": "warning"}

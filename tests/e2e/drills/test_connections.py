@@ -1,4 +1,4 @@
-"""Connections that are cut in a request, in a reply, or reset; that are slow; that are half-open. Through a TCP proxy."""
+"""Connections that are cut, reset, slow, torn in a reply, or half-open: through a TCP proxy."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 
 async def test_a_process_that_stood_still_beyond_its_lease_starts_nothing_of_another_s(drill) -> None:
-    """Others take over what it held. When it goes on, its queue is dropped, its acks are refused, and nothing is lost."""
+    """Others take over what it held. When it goes on, its queue is dropped and its acks are refused."""
     events, stops = drill.size(full=5000, quick=500), drill.size(full=8, quick=1)
     async with drill.running(workers=3, seconds=0.01) as run:
         load = run.emitting(events)
@@ -50,7 +50,7 @@ async def test_a_stop_within_the_lease_changes_nothing(drill) -> None:
 
 
 async def test_a_machine_that_slept_takes_nobody_for_dead(drill) -> None:
-    """All processes stand still beyond their lease and go on together, as after a laptop's sleep: nothing runs twice."""
+    """All processes stand still beyond their lease and go on together, as on a laptop: nothing runs twice."""
     events = drill.size(full=2000, quick=300)
     async with drill.running(workers=3, seconds=0.01) as run:
         load = run.emitting(events)
