@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check bench-bus bench-bus-shapes bench-bus-scale fix lock clean setup setup-test setup-bench
+.PHONY: help run test test-fast drills check bench-bus bench-bus-shapes bench-bus-scale fix lock clean setup setup-test setup-bench
 
 help:  ## say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -19,6 +19,12 @@ test: setup-test  ## every test: fake and real Redis, real browser, real process
 
 test-fast: setup-test  ## what needs no browser and no extra process, in under 45 seconds
 	@python -m pytest -n $(WORKERS) -m "not slow" -q
+
+drills: setup-test  ## every drill at full count, each with its account; one of them: make drill-kill-9
+	@DRILL_FULL=1 python -m pytest -q tests/e2e/drills
+
+drill-%: setup-test
+	@DRILL_FULL=1 python -m pytest -q tests/e2e/drills/test_$(subst -,_,$*).py
 
 check: setup-test  ## lint, types, layers, front end, and every enabled module against the contract
 	ruff check .

@@ -52,6 +52,8 @@ class Intake:
         self._closing = closing
         self._feed = feed
         self._stirred: set[Lane] = set(lanes)
+        for lane in lanes:
+            lane.freed = self._freed
         self._retries: list[tuple[float, int, Lane]] = []
         self._counter = 0
         self._poll = max(settings.poll, len(lanes) / LANES_A_SECOND)
@@ -128,7 +130,7 @@ class Intake:
         for lane in lanes:
             if lane.doubtful:
                 await self._take_own(lane, missing)
-            while lane.dead and not lane.claimed and lane.room > 0 and not self._closing.is_set():
+            while lane.dead and lane.room > 0 and self._may_claim(lane):
                 await self._take_from_dead(lane, now)
         await self._take_due(lanes, now, missing)
         while wants := self._wants(lanes, "unread"):
@@ -146,12 +148,27 @@ class Intake:
         else:
             self._feed(lane, [entry for entry in entries if entry.id not in in_hand], False)
 
+    def _may_claim(self, lane: Lane) -> bool:
+        """Return whether what the dead held can be taken: not beside what may be poison, in whatever group it runs.
+
+        After a lease it has killed nobody, and no longer keeps the others waiting.
+        """
+        if lane.claimed or self._closing.is_set():
+            return False
+        since = self._clock.monotonic() - self._settings.lease
+        return all(other.suspect_since is None or other.suspect_since < since for other in self._lanes)
+
+    def _freed(self) -> None:
+        self.stir(lane for lane in self._lanes if lane.dead)
+
     async def _take_from_dead(self, lane: Lane, now: float) -> None:
         dead = next(iter(lane.dead))
         held, entries = await self._streams.claim(
             lane.pair, self._consumer, dead, limit=lane.room, now=now, max_attempts=lane.subscription.max_attempts
         )
         self.claimed += len(entries)
+        if len(entries) == 1:  # handed over alone
+            lane.suspect_since = self._clock.monotonic()
         self._feed(lane, entries, True)
         if not held:
             await self._streams.remove_consumer(lane.pair, dead)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from recyclic.core.events.entries import Entry
 from recyclic.core.events.subscription import Subscription
@@ -26,6 +26,10 @@ class Lane:
         self.queue: deque[Entry] = deque()
         self.held: dict[str, Entry] = {}
         self.claimed: set[str] = set()
+        self.suspect_since: float | None = None
+        """Since when an entry runs here that may have cost a process its life; seconds of the host's clock."""
+        self.freed: Callable[[], None] = lambda: None
+        """Called when nothing that was claimed from a dead consumer is in hand any more."""
         self.dead: set[str] = set()
         self.workers = 0
         self._largest = prefetch
@@ -86,6 +90,9 @@ class Lane:
             del self.held[entry.id]
             if self.claimed:
                 self.claimed.discard(entry.id)
+                if not self.claimed:
+                    self.suspect_since = None
+                    self.freed()
 
     def forget_queue(self) -> None:
         """Forget what has not been started."""
