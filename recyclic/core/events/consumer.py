@@ -182,7 +182,8 @@ class Consumer:
         if self._crashed:
             return
         lane.accept(entries, claimed=claimed)
-        self._staff(lane)
+        # In the next tick: before handlers take the loop, the intake's next request leaves, and the server works too.
+        asyncio.get_running_loop().call_soon(self._staff, lane)
 
     def _staff(self, lane: Lane) -> None:
         """Give the lane one worker more while entries wait; look again once that one has begun.
@@ -206,6 +207,7 @@ class Consumer:
         """Handle what is queued, until nothing is left."""
         try:
             handle, closing, now = self.worker.handle, self._closing.is_set, time.perf_counter
+            intake = self.intake
             turn = now()
             while not closing():
                 if not self._life.trusted:
@@ -215,10 +217,13 @@ class Consumer:
                 if entry is None:
                     return
                 await handle(lane, entry)
-                if (lane.unread or lane.due or lane.dead) and lane.hungry and not self.intake.stirred:
-                    self.intake.stir((lane,))
-                    await asyncio.sleep(0)  # the intake asks for more,
-                    await asyncio.sleep(0)  # and the request leaves while we handle the rest
+                if (lane.unread or lane.due or lane.dead) and lane.hungry and not intake.stirred:
+                    intake.stir((lane,))
+                    await asyncio.sleep(0)  # the intake asks for more
+                if intake.asking:
+                    intake.asking = False
+                    await asyncio.sleep(0)  # its request is written,
+                    await asyncio.sleep(0)  # and leaves: the server works while we handle the rest
                     turn = now()
                 elif now() - turn > LONGEST_TURN:
                     await asyncio.sleep(0)

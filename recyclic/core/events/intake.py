@@ -59,6 +59,8 @@ class Intake:
         self._poll = max(settings.poll, len(lanes) / LANES_A_SECOND)
         self._next_poll = 0.0
         self._news = asyncio.Event()
+        self.asking = False
+        """Set when a request for new entries is about to leave; whoever keeps the loop busy gives way and resets it."""
         self.looked = asyncio.Event()
         """Set at the end of each look around."""
         self.claimed = 0
@@ -192,6 +194,7 @@ class Intake:
     async def _take_new(self, wants: Sequence[tuple[Lane, Want]], missing: list[Lane]) -> None:
         for lane, _ in wants:
             lane.unread = False
+        self.asking = True
         answers = await self._streams.read(self._consumer, [want for _, want in wants])
         at = time.perf_counter()
         for (lane, (_, count)), entries in zip(wants, answers, strict=True):

@@ -159,6 +159,7 @@ class _Link(asyncio.Protocol):
         self._pending: deque[_Batch] = deque()
         self._unsent: list[bytes] = []
         self._size = 0
+        self._flushing = False
         self._error: Exception | None = None
         self._reader = hiredis.Reader(
             protocolError=InvalidResponse, replyError=DefaultParser.parse_error, notEnoughData=_NOTHING
@@ -183,8 +184,9 @@ class _Link(asyncio.Protocol):
 
     def send(self, commands: Sequence[tuple[Any, ...]]) -> asyncio.Future[list[Any]]:
         """Send commands with whatever else is sent in this tick of the loop; return their replies to come."""
-        if not self._unsent:
-            self._loop.call_soon(self._flush)
+        if not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush_tick)
         for words in commands:
             packed = hiredis.pack_command(words)
             self._unsent.append(packed)
@@ -202,6 +204,10 @@ class _Link(asyncio.Protocol):
         if self._forks == _forks:
             self._transport.abort()
         self._fail()
+
+    def _flush_tick(self) -> None:
+        self._flushing = False
+        self._flush()
 
     def _flush(self) -> None:
         packed, self._unsent, self._size = self._unsent, [], 0
