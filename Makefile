@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast drills check bench-bus bench-bus-shapes bench-bus-scale fix lock clean setup setup-test setup-bench
+.PHONY: help run test test-topologies test-fast drills check bench-bus bench-bus-shapes bench-bus-scale fix lock clean setup setup-test setup-bench
 
 help:  ## say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -16,6 +16,9 @@ run: setup  ## the whole back office with sample data, on http://127.0.0.1:8000
 
 test: setup-test  ## every test: fake and real Redis, real browser, real processes
 	@python -m pytest -n $(WORKERS) --dist loadgroup
+
+test-topologies: setup-test  ## every test of the bus on TLS, Sentinels and a Cluster as well
+	@RECYCLIC_TOPOLOGIES=all python -m pytest -n $(WORKERS) tests/unit/events
 
 test-fast: setup-test  ## what needs no browser and no extra process, in under 45 seconds
 	@python -m pytest -n $(WORKERS) -m "not slow" -q

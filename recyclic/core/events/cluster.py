@@ -51,6 +51,7 @@ class ClusterWire:
         self._ringing: asyncio.Task[None] | None = None
         self._unrung: set[str] = set()
         self._learn_after = 0.0
+        self._at_a_loss = False
         self._bell = ShardBell(self._connect, self._place_of, self._learn)
 
     async def run(self, commands: Sequence[Command]) -> list[Any]:
@@ -229,10 +230,13 @@ class ClusterWire:
         await asyncio.sleep(self._learn_after - loop.time())
         try:
             await self._client.learn(failed)
+            self._at_a_loss = False
         except (RedisError, OSError) as error:
             if not self._client.nodes_manager.slots_cache:
                 raise
-            log.warning("no node of the cluster tells who has which slot", error=str(error))
+            if not self._at_a_loss:
+                log.warning("no node of the cluster tells who has which slot", error=str(error))
+            self._at_a_loss = True
         self._learn_after = loop.time() + LEARN
         self._bell.ring(())
 
@@ -240,9 +244,9 @@ class ClusterWire:
         while self._unrung:
             keys, self._unrung = self._unrung, set()
             parts: dict[Place, list[Command]] = {}
-            for key in keys:
-                parts.setdefault(self._place_of(key), []).append((key, ("SPUBLISH", key, "")))
             try:
+                for key in keys:
+                    parts.setdefault(self._place_of(key), []).append((key, ("SPUBLISH", key, "")))
                 await _together(self._link(place).run(part) for place, part in parts.items())
             except (RedisError, OSError) as error:  # readers look by themselves, a little later
                 log.debug("a ring got lost", error=str(error))

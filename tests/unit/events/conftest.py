@@ -28,7 +28,8 @@ from recyclic.core.events.streams import RedisStreams
 from recyclic.core.redis import Client, connect
 from recyclic.core.redis_process import ServerProcess, find_binary, spawn_server
 from recyclic.errors import BusError
-from recyclic.testing.topologies import Cluster, Secured, Sentinels, Topology
+from recyclic.testing.secured import Secured
+from recyclic.testing.topologies import Cluster, Sentinels, Topology
 
 SERVERS = ("redis", "valkey")
 TOPOLOGIES = ("tls", "sentinel", "cluster")

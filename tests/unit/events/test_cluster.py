@@ -146,6 +146,34 @@ async def test_connections_to_each_node_do_not_grow_with_the_modules(bench, clus
     await shut(bench, streams)
 
 
+async def test_operators_see_all_nodes(bench, cluster, open_streams) -> None:
+    """Streams and dead letters of each of them, and a dead letter goes back to where it belongs."""
+    streams = open_streams(cluster)
+    await streams.client.flushall()
+    good: list[int] = []
+    repaired = asyncio.Event()
+
+    async def handler(x: int) -> None:
+        if not repaired.is_set():
+            raise ValueError("not yet")
+        good.append(x)
+
+    handlers = ((event.name, handler) for event in KINDS)
+    broker = await bench.serving(*handlers, streams=streams, max_attempts=1)
+    bus = broker.scoped("caisse", emits=KINDS)
+    for number, event in enumerate(KINDS):
+        await bus.emit(event(x=number))
+    await bench.until(lambda: len(bench.journal.of("dead")) == len(KINDS))
+    assert {state.event: state.length for state in await streams.events()} == dict.fromkeys((k.name for k in KINDS), 1)
+    letters = [letter async for letter in broker.dead_letters.all()]
+    assert {letter.event for letter in letters} == {event.name for event in KINDS}
+    repaired.set()
+    for letter in letters:
+        assert await broker.dead_letters.requeue(letter)
+    await bench.until(lambda: sorted(good) == list(range(len(KINDS))))
+    await shut(bench, streams)
+
+
 async def test_command_follows_a_slot_that_has_moved(cluster, open_streams) -> None:
     """The node that had it says where it is now: nobody is told of an error."""
     streams = open_streams(cluster)

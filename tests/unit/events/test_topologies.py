@@ -16,7 +16,7 @@ from recyclic.core.events.streams import RedisStreams
 from recyclic.core.redis import connect, open_redis
 from recyclic.core.redis_process import ensure_server
 from recyclic.errors import BusError, ConfigError
-from recyclic.testing.topologies import Secured
+from recyclic.testing.secured import Secured
 
 pytestmark = pytest.mark.slow  # real servers
 
