@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from redis.asyncio import BlockingConnectionPool
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.utils import str_if_bytes
 
 PATIENCE = 1.0
 """Seconds that one Sentinel may take to answer; a dead one must not hold the others up."""
@@ -24,20 +25,29 @@ class Sentinels(Sentinel):
         Raises:
             MasterNotFoundError: no Sentinel answers, none knows the name, or the master is down without a successor.
         """
-        asked = [sentinel.sentinel_masters() for sentinel in self.sentinels]
+        asked = [_ask(sentinel, service_name) for sentinel in self.sentinels]
         answers = await asyncio.gather(*asked, return_exceptions=True)
-        known: list[dict[str, Any]] = [answer for answer in answers if isinstance(answer, dict)]
-        states = [masters[service_name] for masters in known if service_name in masters]
-        if not states:
-            for answer in answers:
-                if isinstance(answer, BaseException) and not isinstance(answer, (RedisError, OSError)):
-                    raise answer
-            raise MasterNotFoundError(_why(service_name, known, answers))
-        newest = max(int(state["config-epoch"]) for state in states)
-        for state in states:
-            if int(state["config-epoch"]) == newest and self.check_master_state(state, service_name):
-                return str(state["ip"]), int(state["port"])
+        for answer in answers:
+            if isinstance(answer, BaseException) and not isinstance(answer, (RedisError, OSError)):
+                raise answer
+        told = [answer for answer in answers if not isinstance(answer, BaseException)]
+        known = [(masters[service_name], address) for masters, address in told if service_name in masters and address]
+        if not known:
+            raise MasterNotFoundError(_why(service_name, [masters for masters, _ in told], answers))
+        newest = max(int(state["config-epoch"]) for state, _ in known)
+        for state, address in known:
+            # while a Sentinel puts a failover through, it names the new master and describes the old one
+            put_through = address != (str(state["ip"]), int(state["port"]))
+            if int(state["config-epoch"]) == newest and (put_through or self.check_master_state(state, service_name)):
+                return address
         raise MasterNotFoundError(f"the Sentinels take the master {service_name!r} for down, and have no other yet")
+
+
+async def _ask(sentinel: Redis, name: str) -> tuple[dict[str, Any], tuple[str, int] | None]:
+    """Return what a Sentinel knows of its masters, and which address it gives out for this one."""
+    masters: Any = await sentinel.sentinel_masters()
+    address: Any = await sentinel.sentinel_get_master_addr_by_name(name)
+    return masters, (str(str_if_bytes(address[0])), int(address[1])) if address else None
 
 
 class MasterPool(SentinelConnectionPool, BlockingConnectionPool):

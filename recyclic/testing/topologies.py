@@ -116,19 +116,20 @@ class Topology:
 
 
 class Sentinels(Topology):
-    """A master, a replica, and three Sentinels that watch them."""
+    """A master, its replicas, of which the first may become master, and three Sentinels that watch them."""
 
     name = "shop"
 
-    def __init__(self, *, binary: Path | None = None) -> None:
+    def __init__(self, *, replicas: int = 1, binary: Path | None = None) -> None:
         super().__init__()
-        ports = free_ports(5)
+        ports = free_ports(4 + replicas)
         self.servers = []
-        first, second = (self._data(port, binary) for port in ports[:2])
-        second.ask("REPLICAOF", "127.0.0.1", first.port)
-        second.until(lambda: "master_link_status:up" in second.ask("INFO", "replication"), "replication")
-        self.data = [first, second]
-        known = {port: os.urandom(20).hex() for port in ports[2:]}  # else they need seconds to find each other
+        self.data = [self._data(port, binary, 0 if number > 1 else 100) for number, port in enumerate(ports[3:])]
+        first, *others = self.data
+        for replica in others:
+            replica.ask("REPLICAOF", "127.0.0.1", first.port)
+            replica.until(partial(self._is_linked, replica), "replication")
+        known = {port: os.urandom(20).hex() for port in ports[:3]}  # else they need seconds to find each other
         self.sentinels = [self._sentinel(port, known, binary) for port in known]
         for sentinel in self.sentinels:
             sentinel.until(partial(self._knows_all, sentinel), "acquaintance")
@@ -138,37 +139,48 @@ class Sentinels(Topology):
     @property
     def master(self) -> Server:
         """Return the server that the first Sentinel takes for the master."""
-        _, port = self.sentinels[0].ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.name)
+        return self._named_by(self.sentinels[0])
+
+    def _named_by(self, sentinel: Server) -> Server:
+        _, port = sentinel.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.name)
         return next(server for server in self.data if server.port == int(port))
 
     def master_becomes_other_than(self, server: Server) -> Server:
         """Wait for the failover away from `server`; return the new master, ready to write to."""
         for sentinel in self.sentinels:
-            sentinel.until(lambda: self.master is not server, "failover")
+            sentinel.until(partial(self._names_another, sentinel, server), "failover")
         master = self.master
         master.until(lambda: master.ask("ROLE")[0] == "master", "promotion")
         return master
 
-    @staticmethod
-    def _knows_all(sentinel: Server) -> bool:
+    def _names_another(self, sentinel: Server, server: Server) -> bool:
+        return self._named_by(sentinel) is not server
+
+    def _knows_all(self, sentinel: Server) -> bool:
         state = sentinel.ask("SENTINEL", "MASTERS")[0]
         told = dict(zip(state[::2], state[1::2], strict=True))
-        return (told["num-slaves"], told["num-other-sentinels"]) == ("1", "2") and "down" not in told["flags"]
+        numbers = (int(told["num-slaves"]), int(told["num-other-sentinels"]))
+        return numbers == (len(self.data) - 1, 2) and "down" not in told["flags"]
 
-    def _data(self, port: int, binary: Path | None) -> Server:
+    @staticmethod
+    def _is_linked(replica: Server) -> bool:
+        return "master_link_status:up" in replica.ask("INFO", "replication")
+
+    def _data(self, port: int, binary: Path | None, priority: int) -> Server:
         options = [*quiet(port), "--appendonly", "yes", "--repl-diskless-sync-delay", "0"]
+        options += ["--replica-priority", str(priority)]
         self.servers.append(Server(self._folder / str(port), port, *options, binary=binary))
         return self.servers[-1]
 
     def _sentinel(self, port: int, known: Mapping[int, str], binary: Path | None) -> Server:
-        master, replica = self.data
+        master, *replicas = self.data
         peers = ((other, run) for other, run in known.items() if other != port)
         lines = (
             f"myid {known[port]}",
             f"monitor {self.name} 127.0.0.1 {master.port} 2",
             f"down-after-milliseconds {self.name} {DOWN_AFTER}",
             f"failover-timeout {self.name} 3000",
-            f"known-replica {self.name} 127.0.0.1 {replica.port}",
+            *(f"known-replica {self.name} 127.0.0.1 {replica.port}" for replica in replicas),
             *(f"known-sentinel {self.name} 127.0.0.1 {other} {run}" for other, run in peers),
         )
         config = "".join([f"port {port}\nbind 127.0.0.1\n", *(f"sentinel {line}\n" for line in lines)])
