@@ -211,8 +211,7 @@ class Cluster(Topology):
         for number, replica in enumerate(self.servers[self.primaries :]):
             of = self.servers[number % self.primaries].ask("CLUSTER", "MYID")
             replica.until(partial(self._replicate, replica, of), "acquaintance")
-        for server in self.servers:
-            server.until(partial(self._agreed, server), "agreement")
+        self.agree()
         self.url = f"redis+cluster://{','.join(f'127.0.0.1:{server.port}' for server in self.servers[:3])}"
 
     @staticmethod
@@ -235,6 +234,21 @@ class Cluster(Topology):
             if start <= slot <= end:
                 return next(server for server in self.servers if server.port == port)
         raise KitError(f"nobody has the slot of {key}")
+
+    def owner_becomes_other_than(self, server: Server, key: str) -> Server:
+        """Wait until another node has the key's slot, and the Cluster serves it; return that node."""
+        other = next(one for one in self.servers if one is not server)
+        other.until(partial(self._is_served_without, server, key), "promotion of a replica")
+        return self.owner(key)
+
+    def agree(self) -> None:
+        """Wait until all nodes know each other, and who leads whom."""
+        for server in self.servers:
+            server.until(partial(self._agreed, server), "agreement")
+
+    def _is_served_without(self, server: Server, key: str) -> bool:
+        others = [one for one in self.servers if one is not server]
+        return self.owner(key) is not server and all("cluster_state:ok" in one.ask("CLUSTER", "INFO") for one in others)
 
     def begin_move(self, key: str, to: Server) -> Server:
         """Let the key's slot migrate to another node, its keys one by one; return the node that has it still."""
