@@ -311,7 +311,7 @@ def test_interrupted_replay_says_how_to_go_on_and_goes_on(events, shop, how) -> 
     """Ctrl-C or kill -9 in the middle: a real process, a real signal; the list tells where it stands."""
     of = ("--event", "sale_closed", "--group", "paheko")
     code = "from recyclic.cli import main; main()"
-    command = [sys.executable, "-c", code, "events", "replay", *of, "--rate", "0.2"]
+    command = [sys.executable, "-c", code, "events", "replay", *of, "--rate", "0.01"]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not any(state["unread"] for state in parsed(events("list", "--json"))):
         assert running.poll() is None, running.communicate()
