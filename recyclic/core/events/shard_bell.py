@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import hiredis
 from redis.asyncio.connection import DefaultParser
+from redis.exceptions import ClusterDownError, InvalidResponse, MovedError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import InvalidResponse, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from recyclic.core.events.cancellation import ended
@@ -102,7 +102,7 @@ class ShardBell:
             connection = self._connect(place)
             try:
                 await connection.connect()  # type: ignore[no-untyped-call]
-                self._ears[place] = _Ear(connection, self._hear)
+                self._ears[place] = _Ear(connection, self._hear, self._lost)
             except BaseException:
                 await connection.disconnect(nowait=True)
                 self._learn()
@@ -115,13 +115,21 @@ class ShardBell:
         else:
             self.ring((key,))
 
+    def _lost(self) -> None:
+        """An ear hears nothing any more: whoever waits for a ring has to know at once."""
+        self._learn()
+        self.ring(())
+
 
 class _Ear(asyncio.Protocol):
     """One subscribed connection. It takes the transport over from redis-py, which has connected and signed in."""
 
-    def __init__(self, connection: AbstractConnection, hear: Callable[[str | None], None]) -> None:
+    def __init__(
+        self, connection: AbstractConnection, hear: Callable[[str | None], None], lost: Callable[[], None]
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._hear = hear
+        self._lost = lost
         self._asked: deque[str] = deque()
         self._keys: set[str] = set()
         self._reader = hiredis.Reader(
@@ -171,12 +179,18 @@ class _Ear(asyncio.Protocol):
             self.error = RedisConnectionError(f"the connection was lost: {exc or 'closed by the server'}")
         if not self.closed.done():
             self.closed.set_result(None)
-            self._hear(None)
+            self._lost()
 
     def _understand(self, message: Any) -> None:
-        if isinstance(message, RedisError):  # the slot has moved, or is not served now: attend again
+        if isinstance(message, MovedError | ClusterDownError):  # another node has the slot, or none yet: attend again
             self._keys.discard(self._asked.popleft())
             self._hear(None)
+            return
+        if isinstance(message, RedisError):
+            self.hang_up(message)
+            return
+        if message == b"PONG":  # nothing is subscribed to at this moment
+            self._pinged = False
             return
         kind = message[0]
         if kind == b"smessage":

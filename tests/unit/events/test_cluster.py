@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from recyclic.core.events import shard_bell
 from recyclic.core.events.cluster import slot_of
 from recyclic.core.events.event import Event
 from recyclic.core.events.streams import RedisStreams
@@ -120,6 +121,35 @@ async def test_what_nobody_rang_for_is_seen_at_the_end_of_the_wait(cluster, open
     entry_id = await reader.client.execute_command("XADD", KEYS[5], "*", "f", "v")
     assert await waiting == [[KEYS[5].encode(), [[entry_id, [b"f", b"v"]]]]]
     await shut_down(reader)
+
+
+async def test_connection_that_hears_of_streams_is_given_up_when_its_node_is_silent(
+    cluster, open_streams, monkeypatch
+) -> None:
+    """And not while it answers, be anything subscribed on it or, as after a slot has moved, nothing."""
+    monkeypatch.setattr(shard_bell, "TIMEOUT", 0.1)
+    streams = open_streams(cluster)
+    await streams.client.flushall()
+    positions = dict.fromkeys((event.name for event in KINDS), "9999999999999-0")
+    bell, loop = streams._wire._bell, asyncio.get_running_loop()
+    await streams.ping()
+    places = [("127.0.0.1", server.port) for server in cluster.servers]
+    await bell._open(places)
+    await bell.rings(loop.time() + 0.5)
+    assert [bell._ears[place].error for place in places] == [None] * 3
+    assert await streams.news(positions) == {}
+    cluster.servers[0].freeze()
+    try:
+        with pytest.raises(BusError, match="no sign of life"):
+            await asyncio.wait_for(news_for_ever(streams, positions), 20)
+    finally:
+        cluster.servers[0].thaw()
+    await shut_down(streams)
+
+
+async def news_for_ever(streams: RedisStreams, positions: dict[str, str]) -> None:
+    while True:
+        await streams.news(positions)
 
 
 async def test_connections_to_each_node_do_not_grow_with_the_modules(bench, cluster, open_streams) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -94,6 +95,14 @@ def backend() -> str:
     return "fake"  # the bench's own Redis, which is not asked here
 
 
+@pytest.fixture(scope="session")
+def grants() -> list[str]:
+    """Return the rights that the documentation gives the bus's user."""
+    text = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    [line] = [line for line in text.splitlines() if line.startswith("ACL SETUSER")]
+    return line.partition(" >password ")[2].split()
+
+
 @pytest.fixture(scope="module")
 def secured(servers) -> Secured:
     return servers("tls")
@@ -150,6 +159,49 @@ async def test_documented_rights_are_no_more_than_the_bus_s_own_keys(secured: Se
         with pytest.raises(NoPermissionError):
             await client.execute_command(*command)
     await client.aclose()
+
+
+def also_granted(where: str) -> list[str]:
+    """Return the rights that the documentation adds for a topology."""
+    text = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    return re.search(where + r"[^`]*(?:`sentinel_\w+`[^`]*)*`(\+[^`]*)`", text)[1].split()
+
+
+async def test_documented_rights_suffice_on_a_cluster(servers, grants, bench) -> None:
+    """The hot path, the rings, and what operators ask; without them nothing of it."""
+    cluster = servers("cluster")
+    for server in cluster.servers:
+        server.ask("ACL", "SETUSER", "bus", "reset", "on", ">its-password", *grants, *also_granted("On a Cluster add"))
+    url = cluster.url.replace("://", "://bus:its-password@")
+    server = await open_redis(Config.build(redis={"url": url}))
+    streams = RedisStreams(server.client)
+    waiting = asyncio.create_task(streams.news({"sale_closed": "0-0", "member_created": "0-0"}))
+    for event in ("sale_closed", "member_created"):
+        await streams.append(event, {"data": b"{}"})
+    assert await waiting
+    assert {"sale_closed", "member_created"} <= {state.event for state in await streams.events()}
+    await streams.close()
+    await server.close()
+    for node in cluster.servers:
+        node.ask("ACL", "SETUSER", "bus", "-ssubscribe")
+    denied = RedisStreams(client := connect(url))
+    with pytest.raises(BusError, match="ssubscribe"):
+        await denied.news({"sale_closed": "9999999999999-0"})
+    await denied.close()
+    await client.aclose()
+
+
+async def test_documented_rights_suffice_at_a_sentinel(servers) -> None:
+    """Sentinels can have users too."""
+    group = servers("sentinel")
+    sentinel = group.sentinels[0]
+    rights = also_granted("Sentinels that have users of their own")
+    sentinel.ask("ACL", "SETUSER", "bus", "reset", "on", ">its-password", "-@all", *rights)
+    url = f"redis+sentinel://127.0.0.1:{sentinel.port}/{group.name}"
+    redis = {"url": url, "sentinel_username": "bus", "sentinel_password": "its-password"}
+    server = await open_redis(Config.build(redis=redis))
+    assert await server.client.ping()
+    await server.close()
 
 
 async def test_right_that_is_missing_is_named(servers, secured: Secured) -> None:
