@@ -112,7 +112,6 @@ class _Tunnel:
     def __init__(self, proxy: Proxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._proxy = proxy
         self._reader, self._writer = reader, writer
-        self._task = asyncio.current_task()
         self._struck: str | None = None
         self.forgotten = False
         self.done = asyncio.Event()
@@ -129,23 +128,20 @@ class _Tunnel:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         except OSError:
             return  # the server is away; whoever connected sees the connection closed
-        except asyncio.CancelledError:
-            return  # a reset
         finally:
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
-            for writer in (self._writer, server):
-                if writer is not None:
-                    writer.close()
-                    with contextlib.suppress(OSError):
-                        await writer.wait_closed()
+            writers = [writer for writer in (self._writer, server) if writer is not None]
+            for writer in writers:
+                writer.close()
+            for writer in writers:
+                with contextlib.suppress(OSError):
+                    await writer.wait_closed()
 
     def reset(self) -> None:
-        """Close with RST instead of FIN."""
+        """Close with RST instead of FIN; the pump that reads from here sees the end, and the tunnel is taken down."""
         self._linger()
-        if self._task is not None:
-            self._task.cancel()
 
     def _linger(self) -> None:
         plain = self._writer.get_extra_info("socket")
