@@ -22,6 +22,8 @@ import pytest
 
 from recyclic.modules.paheko.double import PahekoServer
 
+pytestmark = pytest.mark.slow  # an HTTP server for each test
+
 REAL = {
     key: os.environ.get(f"RECYCLIC_TEST_PAHEKO_{key}", "")
     for key in ("URL", "USER", "PASSWORD", "READ_USER", "READ_PASSWORD")

@@ -22,6 +22,8 @@ from recyclic.core.events.history import Window
 from recyclic.errors import BusError, EventError
 from tests.unit.events.shop_year import DAY, EVENT, PAIR, Module, a_year, envelope, serving
 
+pytestmark = pytest.mark.slow  # long histories and generated entries
+
 
 async def exported(bench, file: Path, window: Window | None = None, event: str | None = None) -> Export:
     export = Export(bench.streams, SystemClock())

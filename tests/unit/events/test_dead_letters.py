@@ -11,6 +11,8 @@ from recyclic.core.events.entries import DeadLetter, Verdict
 from recyclic.core.events.event import Event
 from recyclic.errors import BusError
 
+pytestmark = pytest.mark.slow  # hundreds of letters
+
 PAIR = ("sale_closed", "paheko")
 
 

@@ -25,6 +25,8 @@ from recyclic.core.redis import connect
 from recyclic.core.redis_process import spawn_server
 from recyclic.errors import BusError
 
+pytestmark = pytest.mark.slow  # a server for each test
+
 
 class SaleClosed(Event):
     """A till was closed."""

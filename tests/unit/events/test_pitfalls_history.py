@@ -7,6 +7,8 @@ import random
 import sqlite3
 import time
 
+import pytest
+
 from recyclic.core.clock import SystemClock
 from recyclic.core.events.event import Event, EventMeta
 from recyclic.core.events.history import Window
@@ -14,6 +16,8 @@ from recyclic.core.events.replay import Replay
 from recyclic.core.events.retention import Janitor
 from recyclic.core.events.scripts import HANDED_BACK
 from recyclic.core.events.settings import BrokerSettings
+
+pytestmark = pytest.mark.slow  # histories of a year, deaths by the dozen
 
 PAIR = ("thing_done", "paheko")
 KEY = "events:thing_done"

@@ -16,6 +16,8 @@ from recyclic.core.events.replay import Pace, Replay
 from recyclic.errors import BusError
 from tests.unit.events.shop_year import DAY, EVENT, PAIR, Module, a_year, envelope, serving
 
+pytestmark = pytest.mark.slow  # interruptions at every step
+
 
 async def test_replay_of_a_year_into_one_module_touches_no_other(bench) -> None:
     """Not one that runs beside it, and not one that is stopped, which finds nothing of it when it comes back."""

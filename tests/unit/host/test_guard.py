@@ -20,6 +20,8 @@ from websockets.exceptions import InvalidStatus
 from recyclic.core.auth import COOKIE
 from tests.unit.host.conftest import Quiet, manifest_of
 
+pytestmark = pytest.mark.slow  # real servers, with each of uvicorn's parsers
+
 SECRET = "the till is open"
 
 
