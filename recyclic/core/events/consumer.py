@@ -12,9 +12,10 @@ import structlog
 
 from recyclic.core.events.cancellation import cancelled
 from recyclic.core.events.entries import Entry
-from recyclic.core.events.intake import Intake, pause
+from recyclic.core.events.intake import Intake
 from recyclic.core.events.lane import Lane
 from recyclic.core.events.lifesigns import Lifesigns
+from recyclic.core.events.settings import pause_after
 from recyclic.core.events.settler import Settler
 from recyclic.core.events.subscription import HandlerMiddleware, Subscription
 from recyclic.core.events.worker import Worker
@@ -170,7 +171,7 @@ class Consumer:
                 failures += 1
                 if failures == 1:
                     log.warning("not told of new events; trying again", error=str(error))
-                await self._clock.wait(pause(failures), self._closing)
+                await self._clock.wait(pause_after(failures), self._closing)
 
     def _mark(self, events: Iterable[str]) -> None:
         for event in events:

@@ -16,6 +16,7 @@ from typing import Any
 from recyclic.core.events import replies
 from recyclic.core.events.entries import as_number
 from recyclic.core.events.keys import STREAM
+from recyclic.core.events.stream_order import BEFORE
 
 NOTHING = "0-0"
 """The note of a server that has none."""
@@ -23,17 +24,9 @@ NOTHING = "0-0"
 # KEYS: stream, note; ARGV: newest confirmed entry, then for each entry the number of its words and the words
 # → {note, ids}; no ids where the note lies before the newest confirmed entry. All are appended, or none: short memory
 # and a full disk refuse the first XADD.
-HAND_OVER = """
-local function smaller(a, b)
-  if #a ~= #b then return #a < #b end
-  return a < b
-end
-local function before(a, b)
-  local a_time, a_count = string.match(a, '^(%d+)-(%d+)$')
-  local b_time, b_count = string.match(b, '^(%d+)-(%d+)$')
-  if a_time ~= b_time then return smaller(a_time, b_time) end
-  return smaller(a_count, b_count)
-end
+HAND_OVER = (
+    BEFORE
+    + """
 local note, newest = redis.call('GET', KEYS[2]) or '0-0', '0-0'
 if redis.call('EXISTS', KEYS[1]) == 1 then
   local info = redis.call('XINFO', 'STREAM', KEYS[1])
@@ -50,6 +43,7 @@ end
 if #ids > 0 then redis.call('SET', KEYS[2], ids[#ids]) end
 return {note, ids}
 """
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import structlog
 
 from recyclic.core.events.entries import Entry, Want
 from recyclic.core.events.lane import Lane
+from recyclic.core.events.settings import pause_after
 
 if TYPE_CHECKING:
     from recyclic.core.clock import Clock
@@ -54,6 +55,7 @@ class Intake:
         self._stirred: set[Lane] = set(lanes)
         for lane in lanes:
             lane.freed = self._freed
+        self._suspects: set[Lane] = set()
         self._retries: list[tuple[float, int, Lane]] = []
         self._counter = 0
         self._poll = max(settings.poll, len(lanes) / LANES_A_SECOND)
@@ -100,7 +102,7 @@ class Intake:
                     lane.doubtful = True
                     lane.look()
                 self._stirred.update(self._lanes)
-                await self._clock.wait(pause(failures), self._closing)
+                await self._clock.wait(pause_after(failures), self._closing)
                 continue
             finally:
                 self.looked.set()
@@ -158,10 +160,14 @@ class Intake:
         if lane.claimed or self._closing.is_set():
             return False
         since = self._clock.monotonic() - self._settings.lease
-        return all(other.suspect_since is None or other.suspect_since < since for other in self._lanes)
+        self._suspects = {
+            other for other in self._suspects if other.suspect_since is not None and other.suspect_since >= since
+        }
+        return not self._suspects
 
     def _freed(self) -> None:
-        self.stir(lane for lane in self._lanes if lane.dead)
+        """Look again: the lanes that wait for this are stirred as long as they want something."""
+        self._news.set()
 
     async def _take_from_dead(self, lane: Lane, now: float) -> None:
         dead = next(iter(lane.dead))
@@ -171,6 +177,7 @@ class Intake:
         self.claimed += len(entries)
         if len(entries) == 1:  # handed over alone
             lane.suspect_since = self._clock.monotonic()
+            self._suspects.add(lane)
         self._feed(lane, entries, True)
         if not held:
             await self._streams.remove_consumer(lane.pair, dead)
@@ -220,8 +227,3 @@ class Intake:
         return [
             (lane, (lane.pair, lane.room)) for lane in lanes if getattr(lane, what) and not lane.paused and lane.hungry
         ]
-
-
-def pause(failures: int) -> float:
-    """Return the seconds to wait after so many failures in a row."""
-    return min(5.0, 0.05 * 2.0 ** min(failures, 10))

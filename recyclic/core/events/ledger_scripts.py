@@ -6,18 +6,7 @@ and a hash of replays (`<group>` → the last entry that was looked at, `<group>
 
 from __future__ import annotations
 
-_BEFORE = """
-local function smaller(a, b)
-  if #a ~= #b then return #a < #b end
-  return a < b
-end
-local function before(a, b)
-  local a_time, a_count = string.match(a, '^(%d+)-(%d+)$')
-  local b_time, b_count = string.match(b, '^(%d+)-(%d+)$')
-  if a_time ~= b_time then return smaller(a_time, b_time) end
-  return smaller(a_count, b_count)
-end
-"""
+from recyclic.core.events.stream_order import BEFORE
 
 _COPY = """
 local function copy(stream, copies, fields)
@@ -60,7 +49,7 @@ return 1
 # Copies that every group has acked go first, and never count as history. Of the history goes what lies beyond maxlen,
 # is older than the time to retain by the server's clock and by ours, and that no group and no replay waits for.
 TRIM = (
-    _BEFORE
+    BEFORE
     + """
 if redis.call('EXISTS', KEYS[1]) == 0 then
   redis.call('DEL', KEYS[2])
@@ -125,7 +114,7 @@ return names
 # → {length, copies, replays, {exists, pending, lag or -1, last delivered, oldest unacked or '', retrying, dead, newest
 #    dead letter or '', consumers}...}
 STANDING = (
-    _BEFORE
+    BEFORE
     + """
 local exists = redis.call('EXISTS', KEYS[1]) == 1
 local known, out = {}, {redis.call('XLEN', KEYS[1]), redis.call('LLEN', KEYS[2]), redis.call('HGETALL', KEYS[3])}
@@ -177,7 +166,7 @@ return gone > 0 and 1 or 0
 # KEYS: stream, replays; ARGV: group, entry before the first, last entry or '+', name, value...
 # → 1 begun, 0 there is one already, -1 there is no such group
 BEGIN_REPLAY = (
-    _BEFORE
+    BEFORE
     + """
 if redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
 local known = false
@@ -253,7 +242,7 @@ return 0
 # KEYS: stream; ARGV: entry id, field that makes it the same one, field, value...
 # → 1 written under its id, 2 under a new one because later entries exist, 0 it is there already
 RESTORE = (
-    _BEFORE
+    BEFORE
     + """
 local same
 for i = 3, #ARGV, 2 do if ARGV[i] == ARGV[2] then same = ARGV[i + 1] end end

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import hiredis
-from redis.asyncio.connection import AbstractConnection, DefaultParser
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from recyclic.core.events.cancellation import ended
+from recyclic.core.events.takeover import NOTHING, reply_reader, take_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,6 @@ BLOCK = 2.0
 CHUNK = 16_384
 """Bytes that are written without waiting for the end of the tick, so that the server has something to do meanwhile."""
 
-_NOTHING = object()
 _forks = 0
 
 
@@ -161,18 +161,12 @@ class _Link(asyncio.Protocol):
         self._size = 0
         self._flushing = False
         self._error: Exception | None = None
-        self._reader = hiredis.Reader(
-            protocolError=InvalidResponse, replyError=DefaultParser.parse_error, notEnoughData=_NOTHING
-        )
+        self._reader = reply_reader()
         self.place = (str(getattr(connection, "host", "")), int(getattr(connection, "port", 0)))
         self.full: asyncio.Future[None] | None = None
         self.closed: asyncio.Future[None] = self._loop.create_future()
-        writer = connection._writer  # noqa: SLF001 - there is no public way to the transport
-        assert writer is not None
-        self._writer = writer  # whose end would close the transport
-        connection._reader = connection._writer = None  # noqa: SLF001 - it is ours from here on
-        self._transport: asyncio.WriteTransport = writer.transport
-        self._transport.set_protocol(self)
+        self._writer = take_over(connection, self)
+        self._transport: asyncio.WriteTransport = self._writer.transport
         self._watch = self._loop.call_later(timeout / 4, self._look)
         if self._transport.is_closing():
             self.connection_lost(None)
@@ -219,7 +213,7 @@ class _Link(asyncio.Protocol):
         reader, pending = self._reader, self._pending
         try:
             reader.feed(data)
-            while (reply := reader.gets()) is not _NOTHING:
+            while (reply := reader.gets()) is not NOTHING:
                 batch = pending[0]
                 batch.replies.append(reply)
                 if len(batch.replies) == batch.size:

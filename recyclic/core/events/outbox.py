@@ -16,6 +16,7 @@ from recyclic.core.events.entries import as_number
 from recyclic.core.events.event import Envelope
 from recyclic.core.events.handover import NOTHING, HandOver, has_lost
 from recyclic.core.events.outbox_rows import OutboxRows, Row, Sent, Turn, host_outbox
+from recyclic.core.events.settings import pause_after
 from recyclic.errors import BusError, EventError
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class Outbox:
                 failures = 0
             except Exception as error:  # noqa: BLE001 - this loop outlives whatever fails in it
                 failures += 1
-                pause = min(5.0, 0.05 * 2.0 ** min(failures, 10))
+                pause = pause_after(failures)
                 if failures == 1:
                     log.warning("the outbox cannot be relayed; nothing is lost, trying again", error=str(error))
                 self._wake.clear()  # what is committed meanwhile waits for the next try as well

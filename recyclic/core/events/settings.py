@@ -47,3 +47,8 @@ class BrokerSettings:
         """Return the seconds after failed attempt number `attempt`; `spread`, from -1 to 1, places it in the jitter."""
         plain = min(self.max_backoff, backoff * 2.0 ** min(attempt - 1, 30))
         return plain * (1.0 + 0.2 * spread) if self.jitter else plain
+
+
+def pause_after(failures: int) -> float:
+    """Return the seconds to wait after so many failures of the way to Redis in a row."""
+    return min(5.0, 0.05 * 2.0 ** min(failures, 10))

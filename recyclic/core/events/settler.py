@@ -10,6 +10,7 @@ import structlog
 
 from recyclic.core.events.entries import DeadLetter, Entry, Verdict
 from recyclic.core.events.lane import Lane
+from recyclic.core.events.settings import pause_after
 
 if TYPE_CHECKING:
     from recyclic.core.clock import Clock
@@ -92,7 +93,7 @@ class Settler:
                 if failures == 1:
                     log.warning("outcomes cannot be written; they are kept", error=str(error), waiting=self.waiting)
                 self._wake.set()
-                await self._clock.wait(min(5.0, 0.05 * 2.0 ** min(failures, 10)))
+                await self._clock.wait(pause_after(failures))
 
     async def flush(self) -> None:
         """Write all outcomes down now.

@@ -8,20 +8,18 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import hiredis
-from redis.asyncio.connection import DefaultParser
 from redis.exceptions import ClusterDownError, InvalidResponse, MovedError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from recyclic.core.events.cancellation import ended
 from recyclic.core.events.multiplexed import TIMEOUT
+from recyclic.core.events.takeover import NOTHING, reply_reader, take_over
 
 if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
 
     from recyclic.core.events.cluster import Place
-
-_NOTHING = object()
 
 
 class ShardBell:
@@ -132,18 +130,12 @@ class _Ear(asyncio.Protocol):
         self._lost = lost
         self._asked: deque[str] = deque()
         self._keys: set[str] = set()
-        self._reader = hiredis.Reader(
-            protocolError=InvalidResponse, replyError=DefaultParser.parse_error, notEnoughData=_NOTHING
-        )
+        self._reader = reply_reader()
         self._pinged = False
         self.error: Exception | None = None
         self.closed: asyncio.Future[None] = self._loop.create_future()
-        writer = connection._writer  # noqa: SLF001 - there is no public way to the transport
-        assert writer is not None
-        self._writer = writer  # whose end would close the transport
-        connection._reader = connection._writer = None  # noqa: SLF001 - it is ours from here on
-        self._transport: asyncio.WriteTransport = writer.transport
-        self._transport.set_protocol(self)
+        self._writer = take_over(connection, self)
+        self._transport: asyncio.WriteTransport = self._writer.transport
         self._watch = self._loop.call_later(TIMEOUT, self._look)
         if self._transport.is_closing():
             self.connection_lost(None)
@@ -167,7 +159,7 @@ class _Ear(asyncio.Protocol):
         """Hear rings, and what becomes of the subscriptions."""
         try:
             self._reader.feed(data)
-            while (message := self._reader.gets()) is not _NOTHING:
+            while (message := self._reader.gets()) is not NOTHING:
                 self._understand(message)
         except (InvalidResponse, IndexError) as error:
             self.hang_up(RedisConnectionError(f"the server said what nobody understands: {error}"))

@@ -30,6 +30,7 @@ from recyclic.core.redis_process import ServerProcess, find_binary, spawn_server
 from recyclic.errors import BusError
 from recyclic.testing.secured import Secured
 from recyclic.testing.topologies import Cluster, Sentinels, Topology
+from tests.unit.events.manual_clock import ManualClock
 
 SERVERS = ("redis", "valkey")
 TOPOLOGIES = ("tls", "sentinel", "cluster")
@@ -62,48 +63,6 @@ def log() -> Iterator[Log]:
     """Return what is logged from now on."""
     with structlog.testing.capture_logs() as records:
         yield Log(records)
-
-
-class ManualClock:
-    """Time that moves only when told to, from one deadline to the next."""
-
-    def __init__(self, now: float = 1_700_000_000.0) -> None:
-        self._now = now
-        self._waiting: list[tuple[float, asyncio.Event]] = []
-
-    def now(self) -> float:
-        return self._now
-
-    def monotonic(self) -> float:
-        return self._now
-
-    async def wait(self, seconds: float, wake: asyncio.Event | None = None) -> None:
-        over = asyncio.Event()
-        deadline = (self._now + max(0.0, seconds), over)
-        if seconds <= 0:
-            await asyncio.sleep(0)
-            return
-        self._waiting.append(deadline)
-        waits = [asyncio.ensure_future(over.wait())]
-        if wake is not None:
-            waits.append(asyncio.ensure_future(wake.wait()))
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-            if deadline in self._waiting:
-                self._waiting.remove(deadline)
-
-    def waits_for_seconds(self, seconds: float) -> bool:
-        """Return whether somebody waits for just so long."""
-        return any(abs(deadline - self._now - seconds) < 1e-6 for deadline, _ in self._waiting)
-
-    def advance(self, seconds: float) -> None:
-        self._now += seconds
-        for deadline in [item for item in self._waiting if item[0] <= self._now]:
-            self._waiting.remove(deadline)
-            deadline[1].set()
 
 
 class Journal(Observer):
@@ -355,8 +314,9 @@ class Away:
         return done
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
-async def database(request, tmp_path, bench) -> AsyncIterator[Database]:
+@contextlib.asynccontextmanager
+async def empty_outbox(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+    """A database of the kind that the fixture's parameter names, with an empty outbox."""
     url = f"sqlite+aiosqlite:///{tmp_path}/shop.sqlite3"
     if request.param == "postgresql":
         folder = quote(request.getfixturevalue("postgres_server"), safe="")
@@ -366,11 +326,25 @@ async def database(request, tmp_path, bench) -> AsyncIterator[Database]:
         await connection.run_sync(metadata.drop_all)
         await connection.run_sync(metadata.create_all)
     yield database
-    for broker in bench.brokers:
-        await broker.close()
     async with database.engine.begin() as connection:
         await connection.run_sync(metadata.drop_all)
     await database.close()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+async def database(request, tmp_path, bench) -> AsyncIterator[Database]:
+    async with empty_outbox(request, tmp_path) as database:
+        yield database
+        for broker in bench.brokers:
+            await broker.close()
+
+
+@pytest.fixture
+def sentinels() -> Iterator[Sentinels]:
+    """Three Sentinels with a master and a replica, for this test alone."""
+    sentinels = Sentinels()
+    yield sentinels
+    sentinels.stop()
 
 
 class Shop:

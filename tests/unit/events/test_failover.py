@@ -39,13 +39,6 @@ def backend() -> str:
     return "fake"  # the bench's own Redis, which is not asked here
 
 
-@pytest.fixture
-def sentinels() -> Iterator[Sentinels]:
-    sentinels = Sentinels()
-    yield sentinels
-    sentinels.stop()
-
-
 class Account:
     """Who was told what: every emit with its outcome, every handling."""
 

@@ -11,17 +11,16 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 
 from recyclic.core.database import Database
 from recyclic.core.events.broker import Broker
 from recyclic.core.events.event import Event
-from recyclic.core.events.outbox_rows import metadata
 from recyclic.core.events.streams import RedisStreams
 from recyclic.core.redis import connect
 from recyclic.core.redis_process import spawn_server
+from tests.unit.events.conftest import empty_outbox
 
 pytestmark = pytest.mark.slow
 
@@ -45,18 +44,8 @@ class ThingWeighed(Event):
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def database(request, tmp_path) -> AsyncIterator[Database]:
-    url = f"sqlite+aiosqlite:///{tmp_path}/shop.sqlite3"
-    if request.param == "postgresql":
-        folder = quote(request.getfixturevalue("postgres_server"), safe="")
-        url = f"postgresql+asyncpg://postgres@/postgres?host={folder}"
-    database = Database(url)
-    async with database.engine.begin() as connection:
-        await connection.run_sync(metadata.drop_all)
-        await connection.run_sync(metadata.create_all)
-    yield database
-    async with database.engine.begin() as connection:
-        await connection.run_sync(metadata.drop_all)
-    await database.close()
+    async with empty_outbox(request, tmp_path) as database:
+        yield database
 
 
 async def becomes(ask, what: str, patience: float = 60.0) -> None:

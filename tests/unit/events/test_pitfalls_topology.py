@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 from redis.exceptions import ResponseError
@@ -12,7 +11,6 @@ from redis.exceptions import ResponseError
 from recyclic.core.events.event import Event, EventMeta
 from recyclic.core.events.streams import RedisStreams
 from recyclic.core.redis import connect
-from recyclic.testing.topologies import Sentinels
 
 pytestmark = pytest.mark.slow  # real servers
 
@@ -28,13 +26,6 @@ class SaleClosed(Event):
 @pytest.fixture
 def backend() -> str:
     return "fake"  # the bench's own Redis, which is not asked here
-
-
-@pytest.fixture
-def sentinels() -> Iterator[Sentinels]:
-    sentinels = Sentinels()
-    yield sentinels
-    sentinels.stop()
 
 
 async def test_pitfall_27_group_that_a_failover_rewound_gets_its_entries_again(bench, sentinels) -> None:
