@@ -78,6 +78,8 @@ def create_app(  # noqa: PLR0913 - what the kit, the verifier and workers put in
             app.middleware_stack = app.build_middleware_stack()  # from here on no module can put anything around it
         async with AsyncExitStack() as stack:
             await _open(app, stack, streams, new_broker)
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise asyncio.CancelledError  # a library below has swallowed it; whoever cancelled us waits for our end
             if consume:
                 app.state.broker.consume()
             yield

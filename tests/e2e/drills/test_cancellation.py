@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import io
 
 import pytest
 
-from drills.load import PADDING
+from drills.load import HANG, PADDING
 from recyclic.config import Config
 from recyclic.core.app import create_app
 
@@ -32,7 +33,9 @@ async def test_hosts_and_emits_cancelled_at_random_awaits_lose_nothing(drill) ->
             for task in drill.chance.sample(emits, each // 2):
                 cancelled += task.cancel()
             await host.cut_off()
-            await asyncio.gather(*emits)
+            for outcome in await asyncio.gather(*emits, return_exceptions=True):
+                if isinstance(outcome, Exception):  # and not CancelledError: one may be cancelled before it begins
+                    raise outcome
         run.start_worker()
         run.fact(f"{lives} hosts cancelled, and {cancelled} emits")
         await run.finish()
@@ -63,7 +66,8 @@ class Host:
         if self._chance.random() < 0.5:
             await hops(self._chance.randrange(60))
             self._task.cancel()
-        await asyncio.wait([self._task])
+        await asyncio.wait([self._task], timeout=HANG)
+        assert self._task.done(), f"the cancelled host has not ended in {HANG:g} s; {standing()}"
         if not self._task.cancelled() and (error := self._task.exception()) is not None:
             raise error
 
@@ -82,6 +86,14 @@ async def emit(run) -> None:
     except asyncio.CancelledError:
         return
     run.account.record(number, "ok")
+
+
+def standing() -> str:
+    """Return where every task of this loop stands."""
+    text = io.StringIO()
+    for task in asyncio.all_tasks():
+        task.print_stack(limit=3, file=text)
+    return text.getvalue()
 
 
 async def hops(count: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
@@ -151,6 +152,27 @@ async def test_cancelling_the_start_rolls_back(run_host, recorder, calls):
 
     async def run() -> None:
         async with run_host(("a", recorder("a")), ("b", Slow)):
+            pytest.fail("it must not start")
+
+    task = asyncio.create_task(run())
+    await waiting.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert calls[-1] == "a.shutdown"
+
+
+async def test_a_start_whose_cancellation_was_swallowed_ends_nevertheless(run_host, calls, recorder):
+    waiting = asyncio.Event()
+
+    class Deaf(Quiet):
+        async def startup(self, app: FastAPI, config: dict[str, Any]) -> None:
+            waiting.set()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+    async def run() -> None:
+        async with run_host(("a", recorder("a")), ("b", Deaf)):
             pytest.fail("it must not start")
 
     task = asyncio.create_task(run())
