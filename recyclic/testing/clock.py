@@ -21,6 +21,12 @@ class Timer:
     order: int
     task: asyncio.Task[object] | None
     future: asyncio.Future[None] = field(repr=False)
+    wake: asyncio.Event | None = field(default=None, repr=False)
+
+    @property
+    def over(self) -> bool:
+        """Whether the wait has ended, although who waits has not gone on yet."""
+        return self.future.done() or (self.wake is not None and self.wake.is_set())
 
     def __lt__(self, other: Timer) -> bool:
         """Order by due time, then by age."""
@@ -38,8 +44,11 @@ class VirtualClock:
         self._elapsed = 0.0
         self._order = itertools.count()
         self._timers: list[Timer] = []
-        self._woken: dict[asyncio.Task[object], float] = {}
         self.on_change: Callable[[], None] = lambda: None
+        self.on_wake: Callable[[asyncio.Task[object]], None] = lambda _task: None
+        """Told of each task that `advance` wakes."""
+        self.on_wait: Callable[[asyncio.Task[object]], None] = lambda _task: None
+        """Told of each task that begins to wait."""
 
     def now(self) -> float:
         """Return seconds since the epoch; the same value until someone advances the clock."""
@@ -55,10 +64,10 @@ class VirtualClock:
             await asyncio.sleep(0)
             return
         task = asyncio.current_task()
-        timer = Timer(self._elapsed + seconds, next(self._order), task, asyncio.get_running_loop().create_future())
+        timer = Timer(self._elapsed + seconds, next(self._order), task, asyncio.get_running_loop().create_future(), wake)
         heapq.heappush(self._timers, timer)
         if task is not None:
-            self._woken.pop(task, None)
+            self.on_wait(task)
         self.on_change()
         try:
             if wake is None:
@@ -76,11 +85,9 @@ class VirtualClock:
         """The waits that are going on, the next one first."""
         return tuple(sorted(self._timers))
 
-    def woken(self, within: float) -> bool:
-        """Return whether a task that `advance` woke in the last real seconds has neither ended nor waited again."""
-        oldest = time.monotonic() - within
-        self._woken = {task: at for task, at in self._woken.items() if at > oldest and not task.done()}
-        return bool(self._woken)
+    def waiting(self) -> dict[asyncio.Task[object], float]:
+        """Return the tasks that wait, and cannot go on before the clock moves; each with the time when it is due."""
+        return {timer.task: timer.due for timer in self._timers if timer.task is not None and not timer.over}
 
     def next_due(self) -> float | None:
         """Return seconds from now to the next timer; None when nobody waits."""
@@ -98,7 +105,7 @@ class VirtualClock:
         while self._timers and self._timers[0].due <= self._elapsed + 1e-9:
             timer = heapq.heappop(self._timers)
             if timer.task is not None:
-                self._woken[timer.task] = time.monotonic()
+                self.on_wake(timer.task)
             if not timer.future.done():
                 timer.future.set_result(None)
         self.on_change()

@@ -27,6 +27,7 @@ from recyclic.testing.settle import NOTICE, Settling
 from recyclic.testing.strict import Strictness
 from recyclic.testing.trace import Trace
 from recyclic.testing.watch import Door, TaskWatch
+from recyclic.testing.work import Work
 from recyclic.testing.worker import Life
 
 if TYPE_CHECKING:
@@ -54,9 +55,10 @@ class ModuleHost:
         self.plan = plan
         self.clock: Clock = VirtualClock() if plan.clock == "virtual" else SystemClock()
         self.journal = Journal(self.clock.now)
+        self.watch = TaskWatch(self.journal)
         if isinstance(self.clock, VirtualClock):
             self.clock.on_change = self.journal.changed
-        self.watch = TaskWatch(self.journal)
+            self.clock.on_wake, self.clock.on_wait = self.watch.stir, self.watch.rest
         self.door = Door(lambda: self.app, self.journal, self.watch, lambda: self.life)
         self.strict = Strictness(self.journal, self.watch, plan.allow)
         self.active_faults: list[Fault] = []
@@ -192,6 +194,10 @@ class ModuleHost:
     def restarting(self) -> bool:
         """Whether a killed worker's successor is still being started."""
         return self._rebirth is not None
+
+    def work(self) -> Work:
+        """Return what this process has under way."""
+        return Work.of(self.clock, self.watch, self.life.broker, self.door.in_flight, asyncio.current_task())
 
     @property
     def timeline(self) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from recyclic.errors import RecyclicError
 from recyclic.testing.clock import VirtualClock
+from recyclic.testing.deadline import Deadline
 from recyclic.testing.timeline import seconds
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from recyclic.core.events.entries import GroupState, Pair, Snapshot
     from recyclic.testing.host import ModuleHost
+    from recyclic.testing.work import Work
 
 NOTICE = 0.05
 """Real seconds after which the state is read again although nobody told of a change; no sign of idleness."""
@@ -31,9 +32,8 @@ BEAT = 5.0
 class Reading:
     """The state of a host at one moment; not `exact` where something changed while it was read."""
 
-    requests: list[str] = field(default_factory=list)
+    work: Work
     handlers: list[str] = field(default_factory=list)
-    tasks: list[str] = field(default_factory=list)
     unsent: int = 0
     groups: dict[Pair, GroupState] = field(default_factory=dict)
     """The groups that are not settled, without those of paused modules."""
@@ -45,7 +45,7 @@ class Reading:
     @property
     def active(self) -> bool:
         """Whether something runs that will end by itself."""
-        return bool(self.requests or self.handlers or self.tasks or self.restarting)
+        return bool(self.work.requests or self.handlers or self.work.tasks or self.restarting)
 
     @property
     def idle(self) -> bool:
@@ -56,6 +56,11 @@ class Reading:
     def only_scheduled(self) -> bool:
         """Whether all that is left waits for a time that was set."""
         return bool(self.groups) and not self.unsent and all(_scheduled(state) for state in self.groups.values())
+
+    @property
+    def unread(self) -> list[str]:
+        """The events of which some group has not read all."""
+        return list(dict.fromkeys(event for (event, _), state in self.groups.items() if state.unread))
 
     def see(self, snapshot: Snapshot, host: ModuleHost) -> None:
         """Take over what a snapshot says about the groups of modules that are not paused."""
@@ -75,9 +80,9 @@ class Reading:
         """Yield what is outstanding and who owns it."""
         if self.restarting:
             yield "the worker is being restarted"
-        yield from (f"request {text}" for text in self.requests)
+        yield from (f"request {text}" for text in self.work.requests)
         yield from (f"handler {text}" for text in self.handlers)
-        yield from (f"task {text}" for text in self.tasks)
+        yield from (f"task {text}" for text in self.work.tasks)
         if self.unsent:
             yield f"outbox: {self.unsent} stored and not sent"
         if self.trouble:
@@ -102,21 +107,20 @@ class Settling:
         self._host = host
 
     async def read(self) -> Reading:
-        """Read the state: what runs here, the outbox, and all groups in one atomic snapshot."""
+        """Read the state: what runs here, and all groups in one atomic snapshot; then what is still to be sent.
+
+        An event leaves the outbox after it was announced, so where nothing was announced in between, an empty outbox
+        was empty at the time of the snapshot as well.
+        """
         host = self._host
         version = host.journal.version
-        reading = Reading(
-            requests=list(host.door.in_flight.values()),
-            handlers=[f"of {group} for {event}" for event, _, group in host.journal.running],
-            tasks=[str(host.watch.origin(task)) for task in host.watch.passing],
-            restarting=host.restarting,
-        )
+        reading = Reading(work=host.work(), restarting=host.restarting)
+        reading.handlers = [f"of {group} for {event}" for event, _, group in host.journal.running]
         if reading.active:
             return reading
         try:
             reading.see(await host.life.snapshot(), host)
-            if not reading.groups:
-                reading.unsent = len(host.journal.unsent) or await host.life.outbox_depth()
+            reading.unsent = await host.life.outbox_depth()
         except RecyclicError as error:
             reading.trouble = str(error)
         reading.exact = host.journal.version == version
@@ -124,23 +128,23 @@ class Settling:
 
     async def settle(self, limit: float) -> Reading:
         """Return when the host is idle, or the last reading after `limit` real seconds."""
-        deadline = time.monotonic() + limit
+        deadline = Deadline(limit)
         while True:
             version = self._host.journal.version
             reading = await self.read()
-            if reading.idle or time.monotonic() > deadline:
+            if reading.idle or deadline.over:
                 return reading
             if not reading.exact or self._leap(reading):
                 await asyncio.sleep(0)
                 continue
             await self._host.journal.next_change(version, NOTICE)
             if self._host.journal.version == version:
-                self._push(reading)
+                await self._push(reading, version)
 
     def _leap(self, reading: Reading) -> bool:
         """Move the virtual clock to what is due next, where nothing else can happen before; return whether it moved."""
         clock = self._host.clock
-        if not isinstance(clock, VirtualClock) or clock.woken(NOTICE):
+        if not isinstance(clock, VirtualClock) or self._host.work().busy:
             return False
         if reading.active:
             return self._leap_for_sleepers(clock)
@@ -153,19 +157,32 @@ class Settling:
         return False
 
     def _leap_for_sleepers(self, clock: VirtualClock) -> bool:
-        """Wake the handlers and requests that wait for the clock themselves, once all that runs does."""
-        passing = self._host.watch.under_way()
-        timers = {timer.task: timer.due for timer in clock.timers}
-        if not passing or any(task not in timers for task in passing):
+        """Wake the handlers and requests that wait for the clock themselves."""
+        sleeps = self._host.work().sleeps
+        if sleeps is None:
             return False
-        clock.advance(max(0.0, min(timers[task] for task in passing) - clock.monotonic()))
+        clock.advance(max(0.0, sleeps - clock.monotonic()))
         return True
 
-    def _push(self, reading: Reading) -> None:
-        """Nothing moves by itself: let whatever waits for the clock (a reconnect, a poll) have its turn."""
+    async def _push(self, reading: Reading, version: int) -> None:
+        """Let whatever waits for the clock (a reconnect, a poll) have its turn, where nothing can move without it."""
         clock = self._host.clock
         if not isinstance(clock, VirtualClock) or reading.active:
             return
-        due = clock.next_due()
-        if due is not None:
-            clock.advance(min(due, LEAP))
+        if reading.unread and await self._is_news_under_way(reading):
+            return
+        work = self._host.work()
+        if work.busy or work.due is None or self._host.journal.version != version:
+            return
+        clock.advance(min(max(0.0, work.due - clock.monotonic()), LEAP))
+
+    async def _is_news_under_way(self, reading: Reading) -> bool:
+        """Return whether a consumer that waits for news has not heard yet of what its groups have not read."""
+        listening = self._host.work().listening
+        if listening is None:
+            return False
+        try:
+            ends = await self._host.life.tails(reading.unread)
+        except RecyclicError:
+            return False
+        return any(listening.get(event, end) != end for event, end in ends.items())

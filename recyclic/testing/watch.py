@@ -53,6 +53,7 @@ class TaskWatch:
         self._origins: WeakKeyDictionary[asyncio.Task[Any], Origin] = WeakKeyDictionary()
         self._alive: set[asyncio.Task[Any]] = set()
         self._owners: dict[Owner, asyncio.Task[Any] | None] = {}
+        self._stirred: set[asyncio.Task[Any]] = set()
         self._factory: Any = None
 
     @contextmanager
@@ -89,6 +90,23 @@ class TaskWatch:
         return [*self.passing, *(task for task in self._owners.values() if task is not None)]
 
     @property
+    def stirred(self) -> list[asyncio.Task[Any]]:
+        """Tasks that the clock has woken, and those that they have started, as long as they do not wait for it again.
+
+        They work on what has become due, whoever owns them.
+        """
+        return [task for task in self._stirred if not task.done()]
+
+    def stir(self, task: asyncio.Task[Any]) -> None:
+        """Hear that the clock wakes a task."""
+        if task in self._alive:
+            self._stirred.add(task)
+
+    def rest(self, task: asyncio.Task[Any]) -> None:
+        """Hear that a task waits for the clock."""
+        self._stirred.discard(task)
+
+    @property
     def leaked(self) -> list[asyncio.Task[Any]]:
         """Tasks that still run; read it when the host has ended."""
         return [task for task in self._alive if not task.done()]
@@ -115,12 +133,15 @@ class TaskWatch:
         if owner is not None and owner.watch is self:
             self._origins[task] = Origin(owner, _creator(), getattr(coroutine, "__qualname__", repr(coroutine)))
             self._alive.add(task)
+            if asyncio.current_task(loop) in self._stirred:
+                self._stirred.add(task)
             task.add_done_callback(self._done)
             self._journal.changed()
         return task
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._alive.discard(task)
+        self._stirred.discard(task)
         self._journal.changed()
 
 

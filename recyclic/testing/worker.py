@@ -14,7 +14,7 @@ from recyclic.errors import BusError, Problem
 from recyclic.testing.clock import VirtualClock
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from fastapi import FastAPI
 
@@ -104,6 +104,10 @@ class Life:
     async def snapshot(self) -> Snapshot:
         """Return the state of every group at one moment; faults do not touch it."""
         return await self._streams.snapshot([subscription.pair for subscription in self.broker.subscriptions])
+
+    async def tails(self, events: Iterable[str]) -> dict[str, str]:
+        """Return where each stream ends; faults do not touch it."""
+        return await self._streams.tails(events)
 
     async def outbox_depth(self) -> int:
         """Return how many stored events wait to be sent."""

@@ -68,20 +68,34 @@ async def test_a_cancelled_wait_leaves_no_timer():
     assert clock.next_due() is None
 
 
-async def test_a_woken_task_counts_until_it_waits_again():
-    clock = VirtualClock()
+async def test_who_waits_is_known_until_the_wait_is_over():
+    clock, wake = VirtualClock(), asyncio.Event()
+    waiting = [asyncio.create_task(clock.wait(5, wake)), asyncio.create_task(clock.wait(7))]
+    await turns()
+    assert clock.waiting() == {waiting[0]: 5.0, waiting[1]: 7.0}
+    wake.set()  # it has something to do now, although it has not gone on yet
+    assert clock.waiting() == {waiting[1]: 7.0}
+    clock.advance(7)
+    assert clock.waiting() == {}
+    await asyncio.gather(*waiting)
+
+
+async def test_it_tells_whom_it_wakes_and_who_waits():
+    clock, told = VirtualClock(), []
+    clock.on_wake = lambda task: told.append(("wakes", task.get_name()))
+    clock.on_wait = lambda task: told.append(("waits", task.get_name()))
 
     async def poll():
-        while True:
+        for _ in range(2):
             await clock.wait(1)
 
-    polling = asyncio.create_task(poll())
+    polling = asyncio.create_task(poll(), name="poll")
     await turns()
     clock.advance(1)
-    assert clock.woken(1.0)
     await turns()
-    assert not clock.woken(1.0)
-    polling.cancel()
+    assert told == [("waits", "poll"), ("wakes", "poll"), ("waits", "poll")]
+    clock.advance(1)
+    await polling
 
 
 def test_time_does_not_run_backwards():

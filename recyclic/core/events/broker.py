@@ -160,6 +160,19 @@ class Broker:
         return len(self._appending) + (self._consumer.busy if self._consumer else 0)
 
     @property
+    def unconfirmed(self) -> int:
+        """Return how many outcomes of handlers Redis has not confirmed yet."""
+        return self._consumer.settler.waiting if self._consumer else 0
+
+    @property
+    def listening(self) -> Mapping[str, str] | None:
+        """Return where each stream was known to end when this process began to wait for news; None while it does not.
+
+        Positions compare for equality only, with those of `Streams.tails`.
+        """
+        return self._consumer.listening if self._consumer else None
+
+    @property
     def lost_leases(self) -> int:
         """Return how many entries were taken over by others while their handler ran here."""
         return self._lost_leases + (self._consumer.settler.lost_leases if self._consumer else 0)

@@ -69,11 +69,20 @@ class Consumer:
         self._working: set[asyncio.Task[None]] = set()
         self._standing: list[asyncio.Task[None]] = []
         self._taking: asyncio.Task[None] | None = None
+        self._heard: dict[str, str] | None = None
 
     @property
     def busy(self) -> int:
         """Return how many entries are in hand: queued, handled, or with an outcome that is not confirmed."""
         return sum(len(lane.held) for lane in self.lanes)
+
+    @property
+    def listening(self) -> dict[str, str] | None:
+        """Return, while news are waited for, where each stream was known to end; who finds it longer knows of news.
+
+        Empty while the doorbell waits for the intake; None while it has something to do itself.
+        """
+        return None if not self._heard and self.intake.looked.is_set() else self._heard
 
     def start(self) -> None:
         """Begin to read, in tasks of our own."""
@@ -153,19 +162,22 @@ class Consumer:
                 if positions is None:
                     positions = await self._streams.tails(self._by_event)
                     self.wake()
+                self._heard = positions
                 grown = await self._streams.news(positions)
                 failures = 0
                 if not grown:
                     continue
                 self.intake.looked.clear()
                 self._mark(grown)
+                self._heard = {}
                 await self.intake.looked.wait()  # the entries come first, then we listen on
+                self._heard = None
                 ends = await self._streams.tails(grown)
                 if ends != grown:
                     self._mark(ends)  # more came after what was announced: read up to there, and listen from there
                 positions.update(ends)
             except Exception as error:  # noqa: BLE001 - this loop outlives whatever fails in it
-                positions = None
+                positions = self._heard = None
                 for lane in self.lanes:
                     lane.doubtful = True  # another server may answer now, which has not heard of our last acks
                 failures += 1
