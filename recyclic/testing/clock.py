@@ -64,7 +64,8 @@ class VirtualClock:
             await asyncio.sleep(0)
             return
         task = asyncio.current_task()
-        timer = Timer(self._elapsed + seconds, next(self._order), task, asyncio.get_running_loop().create_future(), wake)
+        future = asyncio.get_running_loop().create_future()
+        timer = Timer(self._elapsed + seconds, next(self._order), task, future, wake)
         heapq.heappush(self._timers, timer)
         if task is not None:
             self.on_wait(task)

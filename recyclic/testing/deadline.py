@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 STRIDE = 0.5
-"""Seconds between two looks that count at most: beyond them this process itself stood still, at a prompt for example."""
+"""Seconds between two looks that count at most: beyond them this process itself stood still, at a prompt say."""
 
 _DEBUGGERS = ("pydevd", "_pydevd", "bdb", "pdb", "debugpy")
 
