@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -22,8 +23,18 @@ NAMES: Final = ("fake", "server", "container")
 _SCHEMES: Final = ("redis://", "rediss://", "unix://")
 _IMAGE: Final = "redis:7-alpine"
 
-OpenStreams = Callable[[], "RedisStreams"]
-"""Returns a new transport to one host's Redis: each life of a worker has its own."""
+
+@dataclass(frozen=True, slots=True)
+class OpenStreams:
+    """Returns a new transport to one host's Redis: each life of a worker has its own."""
+
+    make: Callable[[], RedisStreams]
+    url: str = ""
+    """Where other processes reach the same Redis; empty where none can."""
+
+    def __call__(self) -> RedisStreams:
+        """Return a new transport."""
+        return self.make()
 
 
 class Backend(Protocol):
@@ -95,7 +106,7 @@ class FakeBackend:
 
         client, bell = fakeredis.FakeAsyncRedis(server=fakeredis.FakeServer(), protocol=2), Bell()
         try:
-            yield lambda: RedisStreams(client, blocking=False, bell=bell)
+            yield OpenStreams(lambda: RedisStreams(client, blocking=False, bell=bell))
         finally:
             await client.aclose()
 
@@ -107,7 +118,7 @@ class _RealBackend:
         self._free = list(range(15, -1, -1))
         self._version = ""
 
-    def _connect(self, index: int) -> Client:
+    def _url_of(self, index: int) -> str:
         raise NotImplementedError
 
     @asynccontextmanager
@@ -118,10 +129,10 @@ class _RealBackend:
         if not self._free:
             raise KitError("sixteen hosts are booted at the same time, more than a Redis has databases: close some")
         index = self._free.pop()
-        client = self._connect(index)
+        client = _client(self._url_of(index))
         try:
             await self._prepare(client)
-            yield lambda: RedisStreams(client, blocking=True)
+            yield OpenStreams(lambda: RedisStreams(client, blocking=True), self._url_of(index))
         finally:
             await client.aclose()
             self._free.append(index)
@@ -149,8 +160,8 @@ class ServerBackend(_RealBackend):
         """Name and version."""
         return f"server ({self._version})"
 
-    def _connect(self, index: int) -> Client:
-        return _client(f"{self._process.url}?db={index}")
+    def _url_of(self, index: int) -> str:
+        return f"{self._process.url}?db={index}"
 
     def _end(self) -> None:
         self._process.stop()
@@ -174,9 +185,9 @@ class UrlBackend(_RealBackend):
         place = self._url.rpartition("@")[2] if "@" in self._url else self._url
         return f"{place} ({self._version})" if self.name == self._url else f"{self.name} ({self._version})"
 
-    def _connect(self, index: int) -> Client:
+    def _url_of(self, index: int) -> str:
         del index
-        return _client(self._url)
+        return self._url
 
     async def _prepare(self, client: Client) -> None:
         if self.name == self._url and "PYTEST_XDIST_WORKER" in os.environ:

@@ -30,12 +30,14 @@ async def boot_modules(  # noqa: PLR0913 - each is one thing a test may want to 
     allow: Mapping[str, str] | None = None,
     rerun: str = "",
     serve_ui: bool = True,
+    workers: int = 0,
 ) -> AsyncIterator[ModuleHost]:
     """Boot modules and yield the host: those named, and the classes in `modules`; without either, all that are enabled.
 
     `deps`: what they depend on is stubbed, or booted too (`direct`: theirs alone; `all`: with their own). `stub`
     replaces further modules by spies. `settings` are the modules' own tables; `config.toml` gives none, so that no
     test reaches a real system. `allow` maps what is not to fail at the end to its reason.
+    With `workers`, so many processes consume, and this one does not; they need a backend that all of them reach.
 
     Raises:
         KitError: what was asked for does not exist.
@@ -52,6 +54,7 @@ async def boot_modules(  # noqa: PLR0913 - each is one thing a test may want to 
         allow=allow or {},
         rerun=rerun,
         serve_ui=serve_ui,
+        workers=workers,
     )
     async with booted(plan) as host:
         yield host

@@ -39,9 +39,10 @@ class VirtualClock:
     `advance` moves it; settling moves it to what is due next. Timers fire in the order in which they are due.
     """
 
-    def __init__(self, start: float | None = None) -> None:
-        self._start = float(int(time.time())) if start is None else start
-        self._elapsed = 0.0
+    def __init__(self, start: float | None = None, elapsed: float = 0.0) -> None:
+        self.began = float(int(time.time())) if start is None else start
+        """When it began, in seconds since the epoch."""
+        self._elapsed = elapsed
         self._order = itertools.count()
         self._timers: list[Timer] = []
         self.on_change: Callable[[], None] = lambda: None
@@ -49,10 +50,12 @@ class VirtualClock:
         """Told of each task that `advance` wakes."""
         self.on_wait: Callable[[asyncio.Task[object]], None] = lambda _task: None
         """Told of each task that begins to wait."""
+        self.on_advance: Callable[[], None] = lambda: None
+        """Told when the clock was moved, before whoever waits for it is woken."""
 
     def now(self) -> float:
         """Return seconds since the epoch; the same value until someone advances the clock."""
-        return self._start + self._elapsed
+        return self.began + self._elapsed
 
     def monotonic(self) -> float:
         """Return the seconds that this clock was advanced since it was built."""
@@ -103,6 +106,7 @@ class VirtualClock:
         if seconds < 0:
             raise ValueError(f"the clock cannot be advanced by {seconds} s: time does not run backwards")
         self._elapsed += seconds
+        self.on_advance()
         while self._timers and self._timers[0].due <= self._elapsed + 1e-9:
             timer = heapq.heappop(self._timers)
             if timer.task is not None:

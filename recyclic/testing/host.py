@@ -29,6 +29,7 @@ from recyclic.testing.trace import Trace
 from recyclic.testing.watch import Door, TaskWatch
 from recyclic.testing.work import Work
 from recyclic.testing.worker import Life
+from recyclic.testing.workers.team import Team
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from recyclic.core.events.subscription import Delivery
     from recyclic.testing.faults import Fault
+    from recyclic.testing.workers.worker import Worker
 
 _SECRET = "recyclic.testing signs its cookies with this key"  # noqa: S105 - it protects nothing
 _BITE_SECONDS = 2.0
@@ -69,6 +71,7 @@ class ModuleHost:
         self._settling = Settling(self)
         self._dead: list[Life] = []
         self._open_streams: OpenStreams
+        self.team = Team(self, plan.workers)
         self._paused: set[str] = set()
         self._rebirth: asyncio.Task[None] | None = None
         self._clients: list[httpx.AsyncClient] = []
@@ -83,6 +86,11 @@ class ModuleHost:
     def app(self) -> FastAPI:
         """The host's app; another one after the worker died."""
         return self.life.app
+
+    @property
+    def workers(self) -> Sequence[Worker]:
+        """The worker processes, each to be killed, paused, resumed and restarted; see `@pytest.mark.workers`."""
+        return tuple(self.team.workers)
 
     @property
     def bus(self) -> EventBus:
@@ -156,12 +164,14 @@ class ModuleHost:
         """Stop handing events to a module; they wait, and settling does not wait for them."""
         self._paused.add(self._known(module_id))
         self.life.broker.pause(module_id)
+        self.team.broadcast("pause", module_id)
         self.journal.note(f"{module_id} is paused")
 
     def resume(self, module_id: str) -> None:
         """Hand events to a paused module again."""
         self._paused.discard(self._known(module_id))
         self.life.broker.resume(module_id)
+        self.team.broadcast("resume", module_id)
         self.journal.note(f"{module_id} goes on")
 
     async def restart(self, *module_ids: str) -> None:
@@ -179,16 +189,25 @@ class ModuleHost:
             for module in chosen:
                 await lifecycle.start_module(module)
             await broker.start()
-            broker.consume()
+            if not self.team.workers:
+                broker.consume()
+        await self.team.restart()
 
     async def crash_worker(self) -> None:
         """Kill the worker where it stands: no clean-up, no ack; then start a fresh one on the same data."""
         self._check_here()
+        if self.team.workers:
+            raise KitError("crash_worker() is for one process; here it is module_host.workers[0].kill()")
         self.journal.note("the worker is killed")
         self.die_and_restart()
         await self._reborn_now()
 
     # What the rest of the kit uses.
+
+    @property
+    def paused(self) -> frozenset[str]:
+        """The paused modules."""
+        return frozenset(self._paused)
 
     @property
     def restarting(self) -> bool:
@@ -206,7 +225,10 @@ class ModuleHost:
 
     def setting(self) -> Setting:
         """Return what every failure text ends with."""
-        return Setting(backend(self.plan.backend).description, self.plan.rerun, self.outstanding)
+        place = backend(self.plan.backend).description
+        if count := len(self.team.workers):
+            place += f", {count} worker process{'es' if count > 1 else ''}"
+        return Setting(place, self.plan.rerun, self.outstanding)
 
     def inject(self, error: BaseException) -> BaseException:
         """Mark an error as a fault's, so that it is not unexpected."""
@@ -264,7 +286,7 @@ class ModuleHost:
 
     async def _begin_life(self) -> None:
         registry = assemble(self.plan.choice, self.plan.config)
-        life = Life(self, registry, self._open_streams())
+        life = Life(self, registry, self._open_streams(), consume=not self.team.workers)
         await life.start()
         self.life, self._registry = life, registry
         for module_id in self._paused:
@@ -291,6 +313,14 @@ class ModuleHost:
         stack.callback(self.strict.end)
         self.strict.begin()
         await self._begin_life()
+        await self._start_workers()
+
+    async def _start_workers(self) -> None:
+        if not self.team.workers:
+            return
+        if not self._open_streams.url:
+            raise KitError("worker processes cannot meet on the fake: boot with backend='server'")
+        await self.team.start(self._open_streams.url)
 
     async def check(self) -> None:
         """Fail for what nobody asked for.
@@ -308,6 +338,7 @@ class ModuleHost:
             await asyncio.wait((self._rebirth,))
         for one in self._clients:
             await one.aclose()
+        await self.team.stop()
         if hasattr(self, "life"):
             for life in (self.life, *self._dead):
                 if life not in self._dead or life.app.state:
@@ -324,6 +355,9 @@ class ModuleHost:
         __tracebackhide__ = True
         reading = await self._settling.settle(self.plan.settle_within)
         self.outstanding = tuple(reading.lines(self))
+        if reading.deaths:
+            story = story_text(f"timeline of {title}", self.journal.since(start), self.setting())
+            raise StrictError(failure_text("\n".join(reading.deaths), story))
         if not reading.idle:
             story = story_text(f"timeline of {title}", self.journal.since(start), self.setting())
             limit = f"{self.plan.settle_within:g} s"

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from recyclic.core.events.observer import Observer
 
@@ -176,6 +176,30 @@ class Journal(Observer):
     def note(self, text: str) -> None:
         """Write a line of the kit's own, for example that a fault bit."""
         self.write(Kind.NOTE, text=text)
+
+    def take_over(self, kind: Kind, **values: Any) -> Record:
+        """Append a record of another process."""
+        record = self.write(kind, **values)
+        if record.envelope is not None and kind is Kind.DELIVERED:
+            self.running[record.event, record.envelope_id, record.group] += 1
+        elif record.envelope is not None and kind in {Kind.HANDLED, Kind.FAILED}:
+            self._ended(record.envelope, record.group)
+        elif kind is Kind.EMITTED:
+            self.unsent.pop(record.envelope_id, None)
+        return record
+
+    def handler_died(self, delivered: Record) -> None:
+        """The process died in which a handler ran: it will never end."""
+        assert delivered.envelope is not None
+        self._ended(delivered.envelope, delivered.group)
+        self.write(
+            Kind.DIED,
+            envelope=delivered.envelope,
+            event=delivered.event,
+            module=delivered.module,
+            group=delivered.group,
+            attempt=delivered.attempt,
+        )
 
     def worker_died(self) -> None:
         """The worker died: the handlers under way will never end."""

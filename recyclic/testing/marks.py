@@ -23,8 +23,10 @@ MARKERS: Final[Mapping[str, str]] = {
     "what module_host boots; without it all modules that config.toml enables. A single class goes into classes=[…]: "
     "pytest takes a marker's only argument, if it is a class, for what is to be marked",
     "settings": "settings(**{module_id: table}): the modules' own settings for this test",
+    "workers": "workers(count): how many processes of their own consume, instead of the test's; on a real Redis server",
     "allow": "allow(**{kind: reason}): what is not to fail this test at its end, each with its reason",
 }
+MOST_WORKERS: Final = 16
 HOSTS: Final = ("module_host", "ui_host")
 """The fixtures that boot a host."""
 
@@ -42,8 +44,22 @@ def marker_problems(item: pytest.Item, registered: set[str]) -> Iterator[str]:
             yield f"{item.nodeid}: there is no marker {mark.name!r}; did you mean {near[0]!r}?"
         if mark.name == "modules":
             yield from (f"{item.nodeid}: {problem}" for problem in _modules_problems(mark))
+        if mark.name == "workers" and not _is_count(mark):
+            yield f"{item.nodeid}: workers takes a number of processes, 1 to {MOST_WORKERS}: {MARKERS['workers']}"
         if mark.name in {"settings", "allow"} and mark.args:
             yield f"{item.nodeid}: {mark.name} takes keywords only: {MARKERS[mark.name]}"
+
+
+def _is_count(mark: pytest.Mark) -> bool:
+    count = mark.args[0] if len(mark.args) == 1 and not mark.kwargs else None
+    return isinstance(count, int) and not isinstance(count, bool) and 1 <= count <= MOST_WORKERS
+
+
+def backends_of(item: pytest.Item, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the backends on which a test runs: processes cannot meet on the fake, so theirs is a server instead."""
+    if item.get_closest_marker("workers") is None:
+        return names
+    return tuple(dict.fromkeys("server" if name == "fake" else name for name in names))
 
 
 def _modules_problems(mark: pytest.Mark) -> Iterator[str]:
@@ -86,6 +102,7 @@ def plan_of(request: pytest.FixtureRequest, backend: str) -> Plan:
         backend=backend,
         clock=mark.kwargs.get("clock", "virtual"),
         settle_within=float(request.config.getini("recyclic_settle_within")),
+        workers=next((int(mark.args[0]) for mark in item.iter_markers("workers")), 0),
         allow={kind: reason for mark in _marks(item, "allow") for kind, reason in mark.kwargs.items()},
         rerun=rerun(item),
     )
@@ -103,7 +120,8 @@ def kit_config(config: pytest.Config) -> Config:
 
 def rerun(item: pytest.Item) -> str:
     """Return the command that runs a test again, on the same backends."""
-    options = " ".join(f"--recyclic-redis={shlex.quote(name)}" for name in item.config.stash[backends_key])
+    names = backends_of(item, item.config.stash[backends_key])
+    options = " ".join(f"--recyclic-redis={shlex.quote(name)}" for name in names)
     return f"pytest {shlex.quote(item.nodeid)} {options}"
 
 

@@ -27,3 +27,5 @@ class Plan:
     allow: Mapping[str, str] = field(default_factory=dict)
     rerun: str = ""
     serve_ui: bool = True
+    workers: int = 0
+    """How many processes consume; with none, the test's own does."""

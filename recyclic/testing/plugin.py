@@ -13,6 +13,7 @@ from recyclic.testing.errors import KitError
 from recyclic.testing.marks import (
     MARKERS,
     backends_key,
+    backends_of,
     check_async,
     failed_key,
     has_failed,
@@ -84,6 +85,17 @@ def pytest_report_header(config: pytest.Config) -> str:
         raise pytest.UsageError(f"recyclic: {error}") from None
 
 
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+    """Say where tests with worker processes run, if that is another place than the header names."""
+    moved = [item for item in items if item.get_closest_marker("workers") is not None]
+    if not moved or "fake" not in config.stash[backends_key]:
+        return []
+    from recyclic.testing.backends import backend  # noqa: PLC0415 - kept out of the plugin's import
+
+    number = "1 test" if len(moved) == 1 else f"{len(moved)} tests"
+    return [f"recyclic: {number} with worker processes on {backend('server').description}"]
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> None:
     """Load the fixtures that modules ship, before the first test file that may use them."""
@@ -92,7 +104,7 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test that boots a host on every backend that was asked for."""
-    names = metafunc.config.stash[backends_key]
+    names = backends_of(metafunc.definition, metafunc.config.stash[backends_key])
     if _BACKEND in metafunc.fixturenames and len(names) > 1:
         metafunc.parametrize(_BACKEND, names, indirect=True)
 
@@ -124,7 +136,7 @@ def pytest_runtest_makereport(
 @pytest.fixture
 def recyclic_backend(request: pytest.FixtureRequest) -> str:
     """The backend of this test: `fake`, `server`, `container` or a URL."""
-    backends = request.config.stash[backends_key]
+    backends = backends_of(request.node, request.config.stash[backends_key])
     return str(getattr(request, "param", backends[0]))
 
 

@@ -10,6 +10,8 @@ from recyclic.errors import RecyclicError
 from recyclic.testing.clock import VirtualClock
 from recyclic.testing.deadline import Deadline
 from recyclic.testing.timeline import seconds
+from recyclic.testing.workers.order import WORK_KEY
+from recyclic.testing.workers.worker import Condition, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,24 +35,56 @@ class Reading:
     """The state of a host at one moment; not `exact` where something changed while it was read."""
 
     work: Work
+    """What the test's own process has under way."""
     handlers: list[str] = field(default_factory=list)
+    team: tuple[Worker, ...] = ()
+    """All worker processes, in whatever condition."""
+    workers: dict[Worker, Work | None] = field(default_factory=dict)
+    """What each worker process has under way that is there; None where it has not said so yet."""
     unsent: int = 0
     groups: dict[Pair, GroupState] = field(default_factory=dict)
     """The groups that are not settled, without those of paused modules."""
     restarting: bool = False
     exact: bool = True
     trouble: str = ""
+    deaths: list[str] = field(default_factory=list)
+    """Worker processes that died by themselves."""
     next_due: float | None = None
+
+    @property
+    def works(self) -> list[Work]:
+        """What every process has under way that can go on: a paused one cannot."""
+        others = [work for worker, work in self.workers.items() if worker.condition is not Condition.PAUSED]
+        return [self.work, *(work for work in others if work is not None)]
+
+    @property
+    def behind(self) -> list[Worker]:
+        """The processes that have not heeded yet what they were told: what time it is, for example."""
+        running = [(worker, work) for worker, work in self.workers.items() if worker.condition is not Condition.PAUSED]
+        return [worker for worker, work in running if work is None or work.seen < worker.sent]
 
     @property
     def active(self) -> bool:
         """Whether something runs that will end by itself."""
-        return bool(self.work.requests or self.handlers or self.work.tasks or self.restarting)
+        works = [self.work, *(work for work in self.workers.values() if work is not None)]
+        return bool(self.handlers or self.restarting or any(w.requests or w.tasks or w.awake for w in works))
+
+    @property
+    def stuck(self) -> bool:
+        """Whether events wait, and no process is left that could take them."""
+        return bool(self.groups and self.team) and all(
+            worker.condition is not Condition.RUNNING for worker in self.team
+        )
+
+    @property
+    def busy(self) -> bool:
+        """Whether something can go on although the clock stands still."""
+        return bool(self.behind) or any(work.busy for work in self.works)
 
     @property
     def idle(self) -> bool:
         """Whether nothing is outstanding."""
-        return self.exact and not (self.active or self.unsent or self.groups or self.trouble)
+        return self.exact and not (self.active or self.behind or self.unsent or self.groups or self.trouble)
 
     @property
     def only_scheduled(self) -> bool:
@@ -63,30 +97,40 @@ class Reading:
         return list(dict.fromkeys(event for (event, _), state in self.groups.items() if state.unread))
 
     def see(self, snapshot: Snapshot, host: ModuleHost) -> None:
-        """Take over what a snapshot says about the groups of modules that are not paused."""
+        """Take over what a snapshot says about the groups of modules that are not paused, and about the workers."""
         self.groups = {
             pair: state for pair, state in snapshot.groups.items() if not state.settled and not host.is_paused(pair[1])
         }
         dues = [entry.due for state in self.groups.values() for entry in state.pending if entry.due is not None]
         self.next_due = min(dues, default=None)
+        self.team, self.workers = tuple(host.team.workers), host.team.works(snapshot.beside)
 
-    def orphaned(self, living: str) -> bool:
-        """Whether some entry is held by a consumer that is not the living one, and not scheduled."""
+    @property
+    def orphaned(self) -> bool:
+        """Whether some entry is held by a consumer that is not a living one, and not scheduled."""
+        living = {work.consumer for work in self.works}
         return any(
-            entry.consumer != living and entry.due is None for state in self.groups.values() for entry in state.pending
+            entry.consumer not in living and entry.due is None
+            for state in self.groups.values()
+            for entry in state.pending
         )
 
     def lines(self, host: ModuleHost) -> Iterator[str]:
         """Yield what is outstanding and who owns it."""
         if self.restarting:
             yield "the worker is being restarted"
-        yield from (f"request {text}" for text in self.work.requests)
         yield from (f"handler {text}" for text in self.handlers)
-        yield from (f"task {text}" for text in self.work.tasks)
+        yield from _under_way(self.work, "")
+        for worker, work in self.workers.items():
+            paused = ", which is paused" if worker.condition is Condition.PAUSED else ""
+            yield from _under_way(work, f" in {worker}{paused}")
+        yield from (f"{worker} has not said that it has heeded the test" for worker in self.behind)
         if self.unsent:
             yield f"outbox: {self.unsent} stored and not sent"
         if self.trouble:
             yield f"the bus: {self.trouble}"
+        if self.groups:
+            yield from (f"{one} is {one.condition}" for one in host.workers if one.condition is not Condition.RUNNING)
         for (event, group), state in self.groups.items():
             owner = host.owner_of(event, group)
             if state.unread:
@@ -100,6 +144,12 @@ def _scheduled(state: GroupState) -> bool:
     return not state.unread and all(entry.due is not None for entry in state.pending)
 
 
+def _under_way(work: Work | None, where: str) -> Iterator[str]:
+    if work is not None:
+        yield from (f"request {text}{where}" for text in work.requests)
+        yield from (f"task {text}{where}" for text in work.tasks)
+
+
 class Settling:
     """Waits until one host is idle."""
 
@@ -107,32 +157,34 @@ class Settling:
         self._host = host
 
     async def read(self) -> Reading:
-        """Read the state: what runs here, and all groups in one atomic snapshot; then what is still to be sent.
+        """Read the state: what runs here, and all groups and worker processes in one atomic snapshot.
 
-        An event leaves the outbox after it was announced, so where nothing was announced in between, an empty outbox
-        was empty at the time of the snapshot as well.
+        What is still to be sent is asked for after it: an event leaves the outbox after it was announced, so where
+        nothing was announced in between, an empty outbox was empty at the time of the snapshot as well.
         """
         host = self._host
+        host.team.drain()
         version = host.journal.version
-        reading = Reading(work=host.work(), restarting=host.restarting)
-        reading.handlers = [f"of {group} for {event}" for event, _, group in host.journal.running]
-        if reading.active:
+        reading = Reading(work=host.work(), restarting=host.restarting, deaths=list(host.team.deaths))
+        reading.handlers = [f"of {group} for {event}" for event, _, group in host.journal.running - host.team.frozen]
+        if reading.active and not host.workers:
             return reading
         try:
-            reading.see(await host.life.snapshot(), host)
+            reading.see(await host.life.snapshot(WORK_KEY if host.workers else ""), host)
             reading.unsent = await host.life.outbox_depth()
         except RecyclicError as error:
             reading.trouble = str(error)
+        host.team.drain()
         reading.exact = host.journal.version == version
         return reading
 
     async def settle(self, limit: float) -> Reading:
-        """Return when the host is idle, or the last reading after `limit` real seconds."""
+        """Return when the host is idle, a worker process has died, or `limit` real seconds have passed."""
         deadline = Deadline(limit)
         while True:
             version = self._host.journal.version
             reading = await self.read()
-            if reading.idle or deadline.over:
+            if reading.idle or reading.deaths or deadline.over:
                 return reading
             if not reading.exact or self._leap(reading):
                 await asyncio.sleep(0)
@@ -144,45 +196,46 @@ class Settling:
     def _leap(self, reading: Reading) -> bool:
         """Move the virtual clock to what is due next, where nothing else can happen before; return whether it moved."""
         clock = self._host.clock
-        if not isinstance(clock, VirtualClock) or self._host.work().busy:
+        reading.work = self._host.work()
+        if not isinstance(clock, VirtualClock) or reading.busy or reading.stuck:
             return False
         if reading.active:
-            return self._leap_for_sleepers(clock)
+            return _leap_for_sleepers(clock, reading)
         if reading.only_scheduled and reading.next_due is not None and reading.next_due > clock.now():
             clock.advance(min(LEAP, reading.next_due - clock.now()))
             return True
-        if reading.orphaned(self._host.life.consumer):
+        if reading.orphaned and not reading.unread:
             clock.advance(BEAT)
             return True
         return False
 
-    def _leap_for_sleepers(self, clock: VirtualClock) -> bool:
-        """Wake the handlers and requests that wait for the clock themselves."""
-        sleeps = self._host.work().sleeps
-        if sleeps is None:
-            return False
-        clock.advance(max(0.0, sleeps - clock.monotonic()))
-        return True
-
     async def _push(self, reading: Reading, version: int) -> None:
         """Let whatever waits for the clock (a reconnect, a poll) have its turn, where nothing can move without it."""
         clock = self._host.clock
-        if not isinstance(clock, VirtualClock) or reading.active:
+        if not isinstance(clock, VirtualClock) or reading.active or reading.stuck:
             return
         if reading.unread and await self._is_news_under_way(reading):
             return
-        work = self._host.work()
-        if work.busy or work.due is None or self._host.journal.version != version:
+        reading.work = self._host.work()
+        dues = [work.due for work in reading.works if work.due is not None]
+        if reading.busy or not dues or self._host.journal.version != version:
             return
-        clock.advance(min(max(0.0, work.due - clock.monotonic()), LEAP))
+        clock.advance(min(max(0.0, min(dues) - clock.monotonic()), LEAP))
 
     async def _is_news_under_way(self, reading: Reading) -> bool:
         """Return whether a consumer that waits for news has not heard yet of what its groups have not read."""
-        listening = self._host.work().listening
-        if listening is None:
-            return False
         try:
             ends = await self._host.life.tails(reading.unread)
         except RecyclicError:
             return False
-        return any(listening.get(event, end) != end for event, end in ends.items())
+        heard = [work.listening for work in reading.works if work.listening is not None]
+        return any(one.get(event, end) != end for one in heard for event, end in ends.items())
+
+
+def _leap_for_sleepers(clock: VirtualClock, reading: Reading) -> bool:
+    """Wake the handlers and requests that wait for the clock themselves."""
+    sleeps = [work.sleeps for work in reading.works if work.sleeps is not None]
+    if not sleeps:
+        return False
+    clock.advance(max(0.0, min(sleeps) - clock.monotonic()))
+    return True

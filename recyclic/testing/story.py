@@ -136,6 +136,9 @@ class _Teller:
                 return
 
     def _died(self, record: Record) -> None:
+        if record.envelope is not None:  # one handler of one process, of several
+            self._ended(record)
+            return
         self.story.notes.append(record)
         for call in self._under_way:
             call.ended = record
@@ -155,6 +158,8 @@ def place_of(error: BaseException) -> str:
 
     Empty where the machinery itself raised it, as a fault does.
     """
+    if place := getattr(error, "__recyclic_place__", ""):  # it was raised in another process
+        return str(place)
     own = last = ""
     step: TracebackType | None = error.__traceback__
     while step is not None:

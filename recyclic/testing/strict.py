@@ -58,6 +58,8 @@ class Strictness:
         self.stillborn: Exception | None = None
         """What kept a fresh worker from starting."""
         self.left_behind: list[Origin] = []
+        self.told: list[tuple[str, str]] = []
+        """What worker processes had to tell: the kind, and the text."""
         self._threads: set[threading.Thread] = set()
 
     def begin(self) -> None:
@@ -71,11 +73,15 @@ class Strictness:
 
     async def problems(self) -> list[str]:
         """Return one line for each thing that nobody asked for. Call it when the host has ended."""
-        found = [*self._records(), *await self._tasks(), *await self._leaked_threads()]
+        found = [*self._records(), *self.told, *await self.leaks()]
         if self.stillborn is not None:
             found.append(("", f"the fresh worker did not start: {_named(self.stillborn)}"))
         told = [text for kind, text in found if kind not in self._allow]
         return list(dict.fromkeys(told))
+
+    async def leaks(self) -> list[tuple[str, str]]:
+        """Return what outlived the host, each with its kind."""
+        return [*await self._tasks(), *await self._leaked_threads()]
 
     def _records(self) -> Iterator[tuple[str, str]]:
         for record in self._journal.records:

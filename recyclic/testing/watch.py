@@ -90,12 +90,12 @@ class TaskWatch:
         return [*self.passing, *(task for task in self._owners.values() if task is not None)]
 
     @property
-    def stirred(self) -> list[asyncio.Task[Any]]:
+    def stirred(self) -> set[asyncio.Task[Any]]:
         """Tasks that the clock has woken, and those that they have started, as long as they do not wait for it again.
 
         They work on what has become due, whoever owns them.
         """
-        return [task for task in self._stirred if not task.done()]
+        return {task for task in self._stirred if not task.done()}
 
     def stir(self, task: asyncio.Task[Any]) -> None:
         """Hear that the clock wakes a task."""

@@ -30,12 +30,16 @@ class Work:
     tasks: tuple[str, ...] = ()
     """Tasks of handlers and requests, and whatever the clock has woken, each with where it comes from."""
     requests: tuple[str, ...] = ()
+    awake: bool = False
+    """Whether the bus itself is at work on what has become due."""
     busy: bool = False
     """Whether something can go on although the clock stands still: then the clock must not be moved."""
     sleeps: float | None = None
     """When the first of what is under way is due that waits for the clock itself."""
     due: float | None = None
     """When the first wait of all is due."""
+    seen: int = 0
+    """How many messages of the test the process has heeded."""
     consumer: str = ""
     listening: Mapping[str, str] | None = None
     """What the process knows of the streams' ends, while it waits for news of them."""
@@ -48,12 +52,13 @@ class Work:
         waiting = clock.waiting() if isinstance(clock, VirtualClock) else {}
         under_way = [task for task in watch.under_way() if task is not own]
         standing = [task for task in broker.tasks if task not in waiting and _at_work(task, broker)]
-        stirred = [task for task in watch.stirred if task not in broker.tasks or task in standing]
+        stirred = [task for task in watch.stirred if task not in broker.tasks]
         sleeping = [waiting[task] for task in under_way if task in waiting]
         return cls(
             at=clock.monotonic(),
             tasks=tuple(str(watch.origin(task)) for task in dict.fromkeys([*watch.passing, *stirred])),
             requests=tuple(requests.values()),
+            awake=not watch.stirred.isdisjoint(standing),
             busy=bool(standing or stirred or len(sleeping) < len(under_way)),
             sleeps=min(sleeping, default=None),
             due=min(waiting.values(), default=None),

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from recyclic.core.app import DRAIN_SECONDS, create_app
 from recyclic.core.events.settings import BrokerSettings
@@ -18,13 +18,19 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from recyclic.config import Config
+    from recyclic.core.clock import Clock
     from recyclic.core.events.broker import Broker
     from recyclic.core.events.entries import Snapshot
     from recyclic.core.events.port import Streams
     from recyclic.core.events.streams import RedisStreams
     from recyclic.core.events.subscription import Delivery
     from recyclic.core.module_loader import ModuleRegistry
+    from recyclic.testing.faults import Fault
     from recyclic.testing.host import ModuleHost
+    from recyclic.testing.journal import Journal
+    from recyclic.testing.plan import Plan
+    from recyclic.testing.watch import TaskWatch
 
 
 PATIENCE = 1.0
@@ -39,10 +45,27 @@ class State(StrEnum):
     DEAD = "dead"
 
 
+class Surroundings(Protocol):
+    """What a life needs of whoever lives it: a test's host, or a worker process."""
+
+    plan: Plan
+    config: Config
+    clock: Clock
+    journal: Journal
+    watch: TaskWatch
+    active_faults: list[Fault]
+
+    async def around(self, life: Life, delivery: Delivery, call: Callable[[], Awaitable[None]]) -> None:
+        """Wrap the call of a handler."""
+        ...
+
+
 class Life:
     """One life. `die` cuts it off from Redis at once: nothing that it still tries has any effect."""
 
-    def __init__(self, host: ModuleHost, registry: ModuleRegistry, streams: RedisStreams) -> None:
+    def __init__(
+        self, host: Surroundings, registry: ModuleRegistry, streams: RedisStreams, *, consume: bool = True
+    ) -> None:
         self._host = host
         self._streams = streams
         self._clock = host.clock
@@ -55,8 +78,11 @@ class Life:
             observers=[host.journal],
             around=self._around,
             broker_settings=BrokerSettings(jitter=False),
+            consume=consume,
             serve_ui=host.plan.serve_ui,
         )
+        self.before: Callable[[str], Awaitable[None]] | None = None
+        """Called before each operation of the bus."""
         self._stop = asyncio.Event()
         self._up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[None] | None = None
@@ -101,9 +127,9 @@ class Life:
         """The name under which this life consumes."""
         return self.broker.consumer or ""
 
-    async def snapshot(self) -> Snapshot:
-        """Return the state of every group at one moment; faults do not touch it."""
-        return await self._streams.snapshot([subscription.pair for subscription in self.broker.subscriptions])
+    async def snapshot(self, beside: str = "") -> Snapshot:
+        """Return the state of every group, and the hash `beside`, at one moment; faults do not touch it."""
+        return await self._streams.snapshot([subscription.pair for subscription in self.broker.subscriptions], beside)
 
     async def tails(self, events: Iterable[str]) -> dict[str, str]:
         """Return where each stream ends; faults do not touch it."""
@@ -133,8 +159,11 @@ class Life:
             await asyncio.get_running_loop().create_future()
         if self.state is State.DEAD:
             raise BusError(Problem("this worker is dead", "recyclic.testing", "its restart has another bus"))
+        if self.before is not None:
+            await self.before(operation)
         for fault in self._host.active_faults:
-            call = partial(fault.around_operation, self._host, operation, event, call)
+            host = cast("ModuleHost", self._host)  # faults are for the test's own process
+            call = partial(fault.around_operation, host, operation, event, call)
         return await call()
 
     async def _live(self) -> None:

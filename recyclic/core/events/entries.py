@@ -164,6 +164,8 @@ class Snapshot:
     """All the groups asked for, at one moment."""
 
     groups: Mapping[Pair, GroupState]
+    beside: Mapping[str, bytes] = field(default_factory=dict)
+    """The fields of the hash that was asked for beside them."""
 
     @property
     def settled(self) -> bool:

@@ -184,8 +184,8 @@ class Streams(Ledger, Protocol):
         """
         ...
 
-    async def snapshot(self, pairs: Sequence[Pair]) -> Snapshot:
-        """Return the state of all the groups at one moment."""
+    async def snapshot(self, pairs: Sequence[Pair], beside: str = "") -> Snapshot:
+        """Return the state of all the groups, and the hash `beside` if it is named, at one moment."""
         ...
 
     async def gauges(self, events: Iterable[str]) -> dict[str, EventGauge]:

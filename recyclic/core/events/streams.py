@@ -217,7 +217,7 @@ class RedisStreams(RedisLedger, RedisHandover, RedisGauges):
             reply = await self._wire.wait((keys[0], words))
         return {name.decode().removeprefix(STREAM): rows[0][0].decode() for name, rows in reply or ()}
 
-    async def snapshot(self, pairs: Sequence[Pair]) -> Snapshot:
+    async def snapshot(self, pairs: Sequence[Pair], beside: str = "") -> Snapshot:
         """See Streams."""
         names = list(dict.fromkeys(event for event, _ in pairs))
         calls: list[Command] = []
@@ -231,15 +231,19 @@ class RedisStreams(RedisLedger, RedisHandover, RedisGauges):
                 (key, ("ZRANGE", retry, 0, -1, "WITHSCORES")),
                 (key, ("HGETALL", attempts)),
             ]
+        if beside:
+            calls.append((beside, ("HGETALL", beside)))
         async with replies.speaking("take a snapshot"):
             answers = iter(await self._wire.atomically(calls) if calls else [])
         streams = {
             event: (replies.unless_missing(next(answers), replies.flat), replies.unless_missing(next(answers), list))
             for event in names
         }
-        return Snapshot(
-            {pair: replies.state(streams[pair[0]], pair, next(answers), next(answers), next(answers)) for pair in pairs}
-        )
+        groups = {
+            pair: replies.state(streams[pair[0]], pair, next(answers), next(answers), next(answers)) for pair in pairs
+        }
+        fields = {name.decode(): value for name, value in replies.flat(next(answers)).items()} if beside else {}
+        return Snapshot(groups, fields)
 
     async def ping(self) -> None:
         """See Streams."""
