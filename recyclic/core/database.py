@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 BUSY_SECONDS = 10
 """How long a writer waits for another before it gives up."""
 
-_READ_ONLY = "recyclic_read_only"
+READ_ONLY = "recyclic_read_only"
+"""The execution option of a unit that only reads."""
 log = structlog.get_logger(__name__)
 
 
@@ -177,7 +178,7 @@ def _prepare_sqlite(engine: AsyncEngine, *, foreign_keys: bool) -> None:
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Connection) -> None:
-        read_only = bool(connection.get_execution_options().get(_READ_ONLY))
+        read_only = bool(connection.get_execution_options().get(READ_ONLY))
         connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
@@ -186,7 +187,7 @@ def transaction_options(url: str, *, read_only: bool) -> dict[str, Any]:
     """Return the execution options of a transaction that may, or may not, write."""
     if make_url(url).get_backend_name() == "postgresql":
         return {"postgresql_readonly": read_only}
-    return {_READ_ONLY: read_only}
+    return {READ_ONLY: read_only}
 
 
 def sqlite_file(url: str) -> Path | None:

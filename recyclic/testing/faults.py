@@ -1,169 +1,52 @@
 """Faults: failures on purpose. `host.act("…", faults.handler("paheko", "sale_closed", fail=2))`.
 
 Each is given to `act`, or to `host.faults(...)` as a context manager. One that never bit fails the test.
+`everywhere`, `doubled` and `reordered` repeat a whole test that passes.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from recyclic.errors import BusError, Problem
+from recyclic.testing.bus_faults import CommitFails, Disconnect, Error, OperationFails, RedisDown
+from recyclic.testing.death import KILL_POINTS as _KILL_POINTS
+from recyclic.testing.death import KillWorker
+from recyclic.testing.errors import KitError
+from recyclic.testing.fault import Fault, InjectedError
+from recyclic.testing.handler_faults import Duplicate, Failing, Reorder
 from recyclic.testing.matching import closest_name
-from recyclic.testing.report import KitError
 
 if TYPE_CHECKING:
-    from recyclic.core.events.subscription import Delivery
-    from recyclic.testing.host import ModuleHost
+    from collections.abc import Callable, Iterable
 
-Call = Callable[[], Awaitable[Any]]
+__all__ = [
+    "KILL_POINTS",
+    "OPERATIONS",
+    "Fault",
+    "InjectedError",
+    "commit",
+    "disconnect",
+    "doubled",
+    "duplicate",
+    "everywhere",
+    "handler",
+    "kill_worker",
+    "on",
+    "redis_down",
+    "reorder",
+    "reordered",
+]
 
-OPERATIONS = ("append", "read", "ack", "schedule_retry", "take_due", "claim", "dead_letter", "beat", "snapshot")
-"""The operations of the bus that `on` knows."""
+OPERATIONS: Final = (
+    *("append", "hand_over", "read", "ack", "schedule_retry", "take_due", "claim", "dead_letter", "beat", "leave"),
+    *("mine", "news", "tails", "consumers", "ensure_groups", "snapshot"),
+)
+"""The operations of the bus that `on` knows. `append` is any way to append; `hand_over` the outbox's alone."""
 
-KILL_POINTS = ("before_handler", "handler..ack")
-"""Where `kill_worker` can strike: before the handler's first line; after its last one and before the ack."""
+KILL_POINTS: Final = tuple(_KILL_POINTS)
+"""Where `kill_worker` can strike."""
 
-
-class InjectedError(Exception):
-    """What a fault raises when it was not given another error."""
-
-
-class Fault:
-    """One failure on purpose. It wraps the calls of handlers and the operations of the bus."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.bites = 0
-
-    def __str__(self) -> str:
-        return f"faults.{self.text}"
-
-    async def around_handler(self, host: ModuleHost, delivery: Delivery, call: Call) -> None:
-        """Wrap the call of a handler."""
-        del host, delivery
-        await call()
-
-    async def around_operation(self, host: ModuleHost, operation: str, event: str, call: Call) -> Any:
-        """Wrap an operation of the bus; `event` is empty where it concerns several."""
-        del host, operation, event
-        return await call()
-
-    def block_left(self, host: ModuleHost) -> None:
-        """The act's own block was left; what follows is settling."""
-
-    def _bite(self, host: ModuleHost, what: str) -> None:
-        self.bites += 1
-        host.journal.note(f"{self}: {what}")
-
-
-class _HandlerFault(Fault):
-    def __init__(
-        self, module: str, event: str, fail: int, error: BaseException | type[BaseException] | None, at: str
-    ) -> None:
-        super().__init__(f"handler({module!r}, {event!r}, fail={fail})")
-        self._module, self._event, self._fail, self._error, self._at = module, event, fail, error, at
-
-    async def around_handler(self, host: ModuleHost, delivery: Delivery, call: Call) -> None:
-        if (delivery.envelope.event, self.bites < self._fail) != (self._event, True) or self._module not in {
-            delivery.module,
-            delivery.group,
-        }:
-            await call()
-            return
-        if self._at == "after":
-            await call()
-        self._bite(host, f"failure {self.bites + 1} of {self._fail}")
-        raise host.inject(_made(self._error, f"{self}, failure {self.bites} of {self._fail}"))
-
-
-class _OperationFault(Fault):
-    def __init__(
-        self,
-        operation: str,
-        error: BaseException | type[BaseException] | str | None,
-        *,
-        lose_reply: bool,
-        times: int,
-        event: str | None,
-    ) -> None:
-        named = f", event={event!r}" if event else ""
-        super().__init__(f"on({operation!r}{', lose_reply=True' if lose_reply else ''}{named})")
-        self._operation, self._error, self._times, self._event = operation, error, times, event
-        self._lose_reply = lose_reply
-
-    async def around_operation(self, host: ModuleHost, operation: str, event: str, call: Call) -> Any:
-        concerned = operation == self._operation and (self._event is None or self._event == event)
-        if not concerned or self.bites >= self._times:
-            return await call()
-        if self._lose_reply:
-            await call()
-        self._bite(host, "done, and its reply lost" if self._lose_reply else "refused")
-        if isinstance(self._error, str):
-            error: BaseException = BusError(
-                Problem(f"cannot {operation}: {self._error}", "redis", f"injected by {self}")
-            )
-        else:
-            error = _made(self._error, f"{self}", BusError)
-        raise host.inject(error)
-
-
-class _Duplicate(Fault):
-    def __init__(self, event: str | None, module: str | None) -> None:
-        named = ", ".join(repr(name) for name in (event, module) if name)
-        super().__init__(f"duplicate({named})")
-        self._event, self._module = event, module
-
-    async def around_handler(self, host: ModuleHost, delivery: Delivery, call: Call) -> None:
-        await call()
-        if self._event not in {None, delivery.envelope.event}:
-            return
-        if self._module not in {None, delivery.module, delivery.group}:
-            return
-        self._bite(host, f"{delivery.module} got {delivery.envelope.event} a second time")
-        await call()
-
-
-class _RedisDown(Fault):
-    def __init__(self) -> None:
-        super().__init__("redis_down()")
-        self._over = False
-
-    def block_left(self, host: ModuleHost) -> None:
-        self._over = True
-        host.journal.note(f"{self}: Redis is back")
-
-    async def around_operation(self, host: ModuleHost, operation: str, event: str, call: Call) -> Any:
-        del event
-        if self._over:
-            return await call()
-        if not self.bites:
-            self._bite(host, "Redis is away")
-        raise host.inject(BusError(Problem(f"cannot {operation}: ConnectionError", "redis", f"injected by {self}")))
-
-
-class _KillWorker(Fault):
-    def __init__(self, at: str, event: str | None, module: str | None) -> None:
-        named = "".join(f", {key}={value!r}" for key, value in (("event", event), ("module", module)) if value)
-        super().__init__(f"kill_worker(at={at!r}{named})")
-        self._at, self._event, self._module = at, event, module
-
-    async def around_handler(self, host: ModuleHost, delivery: Delivery, call: Call) -> None:
-        concerned = self._event in {None, delivery.envelope.event} and self._module in {
-            None,
-            delivery.module,
-            delivery.group,
-        }
-        if not concerned or self.bites:
-            await call()
-            return
-        if self._at == "handler..ack":
-            await call()
-        await host.relayed()  # so that it is the handler's death alone, and the same in every run
-        self._bite(host, f"the worker dies at {delivery.module}'s {delivery.envelope.event}")
-        host.die_and_restart()
-        await asyncio.get_running_loop().create_future()  # the dead return nothing
+_Test = TypeVar("_Test", bound="Callable[..., Any] | type")
 
 
 def handler(
@@ -179,50 +62,85 @@ def handler(
         raise KitError(f"faults.handler(at={at!r}): use 'before' or 'after'")
     if fail < 1:
         raise KitError(f"faults.handler(fail={fail}): a fault fails at least once")
-    return _HandlerFault(module, event, fail, error, at)
+    return Failing(module, event, fail, error, at)
 
 
 def on(
     operation: str,
     *,
-    error: BaseException | type[BaseException] | str | None = None,
+    error: Error = None,
     lose_reply: bool = False,
     times: int = 1,
     event: str | None = None,
 ) -> Fault:
     """Refuse an operation of the bus `times` times; with `lose_reply` it takes effect and its caller never learns."""
-    if operation not in OPERATIONS:
-        raise KitError(
-            f"faults.on({operation!r}): no such operation{closest_name(operation, list(OPERATIONS))}; "
-            f"there are {', '.join(OPERATIONS)}"
-        )
-    return _OperationFault(operation, error or "timeout", lose_reply=lose_reply, times=times, event=event)
+    _known("on", operation)
+    return OperationFails(operation, error or "timeout", lose_reply=lose_reply, times=times, event=event)
+
+
+def disconnect(during: str = "append", *, times: int = 1, event: str | None = None) -> Fault:
+    """Cut all connections to Redis while an operation is on its way: it took effect, or not, and the bus must know."""
+    _known("disconnect", during)
+    return Disconnect(during, times, event)
+
+
+def commit(module: str | None = None, *, error: Error = None, lose_reply: bool = False, times: int = 1) -> Fault:
+    """Refuse a commit of a module's handler or request: it is rolled back; with `lose_reply` it is done, untold."""
+    return CommitFails(module, error, lose_reply=lose_reply, times=times)
 
 
 def duplicate(event: str | None = None, module: str | None = None) -> Fault:
     """Deliver everything twice, or what concerns one event or one module."""
-    return _Duplicate(event, module)
+    return Duplicate(event, module)
+
+
+def reorder(*, seed: int) -> Fault:
+    """Deliver in another order than emitted, one at a time; the same order for the same seed."""
+    return Reorder(seed)
 
 
 def redis_down() -> Fault:
     """Let Redis be away: every operation of the bus fails until the block is left."""
-    return _RedisDown()
+    return RedisDown()
 
 
 def kill_worker(at: str = "handler..ack", *, event: str | None = None, module: str | None = None) -> Fault:
     """Kill the worker once, at a delivery: no clean-up, no ack. A fresh one starts and claims after the lease."""
     if at not in KILL_POINTS:
         raise KitError(f"faults.kill_worker(at={at!r}): use {' or '.join(map(repr, KILL_POINTS))}")
-    return _KillWorker(at, event, module)
+    return KillWorker(at, event, module)
 
 
-def _made(
-    error: BaseException | type[BaseException] | str | None,
-    text: str,
-    default: type[BaseException] = InjectedError,
-) -> BaseException:
-    if error is None:
-        return default(text)
-    if isinstance(error, type):
-        return error(text)
-    return error if isinstance(error, BaseException) else default(f"{error} ({text})")
+def everywhere(test: _Test) -> _Test:
+    """Run a passing test once more for each boundary that it crossed, with the worker dying there."""
+    return _repeated(test, "everywhere")
+
+
+def doubled(test: _Test) -> _Test:
+    """Run a passing test once more with every delivery doubled: it must hold, and emit no more than before."""
+    return _repeated(test, "doubled")
+
+
+def reordered(seeds: Iterable[int] = range(3)) -> Callable[[_Test], _Test]:
+    """Run a passing test once more for each seed, with deliveries in the order that the seed decides."""
+    chosen = tuple(seeds)
+    if not chosen:
+        raise KitError("faults.reordered(seeds=()): without a seed nothing is tried")
+    return lambda test: _repeated(test, "reordered", chosen)
+
+
+def _repeated(test: _Test, kind: str, *args: Any) -> _Test:
+    import pytest  # noqa: PLC0415 - simulate uses faults, and needs no pytest
+
+    if hasattr(test, "hypothesis"):
+        raise KitError(f"@faults.{kind} and @given do not combine: put a Flow there, which draws its faults")
+    marked: _Test = pytest.mark.recyclic_sweep(kind, *args)(test)
+    return marked
+
+
+def _known(fault: str, operation: str) -> None:
+    if operation not in OPERATIONS:
+        raise KitError(
+            f"faults.{fault}({operation!r}): no such operation{closest_name(operation, list(OPERATIONS))}; "
+            f"there are {', '.join(OPERATIONS)}"
+        )

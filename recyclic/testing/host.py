@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import shutil
+from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,15 +17,18 @@ from recyclic.testing.assembly import assemble
 from recyclic.testing.backends import OpenStreams, backend
 from recyclic.testing.clients import SignedIn, client, levels_of
 from recyclic.testing.clock import VirtualClock
+from recyclic.testing.commits import heed_commits
 from recyclic.testing.databases import fresh_database
 from recyclic.testing.doubles import Spy
+from recyclic.testing.fault import Fault, delivery_now
 from recyclic.testing.journal import Journal
 from recyclic.testing.logs import plain_logs
 from recyclic.testing.matching import closest_name
 from recyclic.testing.plan import Plan
 from recyclic.testing.report import KitError, Setting, SettleError, StrictError, TraceError, failure_text, story_text
 from recyclic.testing.settle import NOTICE, Settling
-from recyclic.testing.strict import Strictness
+from recyclic.testing.story import tell
+from recyclic.testing.strict import TEST, Strictness
 from recyclic.testing.trace import Trace
 from recyclic.testing.watch import Door, TaskWatch
 from recyclic.testing.work import Work
@@ -38,7 +42,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from recyclic.core.events.subscription import Delivery
-    from recyclic.testing.faults import Fault
+    from recyclic.core.module_loader import ModuleRegistry
     from recyclic.testing.workers.worker import Worker
 
 _SECRET = "recyclic.testing signs its cookies with this key"  # noqa: S105 - it protects nothing
@@ -66,6 +70,7 @@ class ModuleHost:
         self.active_faults: list[Fault] = []
         self.outstanding: tuple[str, ...] = ()
         self.config: Config
+        self.registry: ModuleRegistry
         self.life: Life
         self._loop = asyncio.get_running_loop()
         self._settling = Settling(self)
@@ -104,7 +109,7 @@ class ModuleHost:
 
     def module(self, module_id: str) -> Any:
         """Return the running instance of a module; of a stubbed one its `Spy`."""
-        return self._registry.get(self._known(module_id)).instance
+        return self.registry.get(self._known(module_id)).instance
 
     @asynccontextmanager
     async def act(self, name: str | None = None, *active: Fault, expect_errors: bool = False) -> AsyncIterator[Trace]:
@@ -177,12 +182,12 @@ class ModuleHost:
     async def restart(self, *module_ids: str) -> None:
         """Stop these modules in order and start new instances, or all of them; the data stays, running handlers end."""
         self._check_here()
-        names = [self._known(module_id) for module_id in module_ids] or [module.id for module in self._registry]
+        names = [self._known(module_id) for module_id in module_ids] or [module.id for module in self.registry]
         broker, lifecycle = self.life.broker, self.app.state.lifecycle
         self.journal.note(f"restart of {', '.join(names)}")
         with self.watch.owned_by("the host", self.life, passing=False):
             await broker.drain()
-            chosen = [module for module in self._registry if module.id in names]
+            chosen = [module for module in self.registry if module.id in names]
             for module in reversed(chosen):
                 await lifecycle.stop_module(module)
                 broker.withdraw(module.id)
@@ -219,6 +224,11 @@ class ModuleHost:
         return Work.of(self.clock, self.watch, self.life.broker, self.door.in_flight, asyncio.current_task())
 
     @property
+    def has_died(self) -> bool:
+        """Whether a worker of this host was killed: what it held is free when its lease is over."""
+        return bool(self._dead)
+
+    @property
     def timeline(self) -> str:
         """Everything that happened since the boot, as text."""
         return story_text("timeline", self.journal.records, self.setting())
@@ -229,6 +239,11 @@ class ModuleHost:
         if count := len(self.team.workers):
             place += f", {count} worker process{'es' if count > 1 else ''}"
         return Setting(place, self.plan.rerun, self.outstanding)
+
+    def emitted_by_modules(self) -> Counter[str]:
+        """Return how many events of each name the modules emitted since the boot."""
+        emissions = tell(self.journal.records).emissions
+        return Counter(one.envelope.event for one in emissions if one.by != TEST)
 
     def inject(self, error: BaseException) -> BaseException:
         """Mark an error as a fault's, so that it is not unexpected."""
@@ -248,10 +263,14 @@ class ModuleHost:
     async def around(self, life: Life, delivery: Delivery, call: Callable[[], Awaitable[None]]) -> None:
         """Wrap the call of a handler: name the owner of its tasks, let the faults at it, see what it leaves behind."""
         text = f"{delivery.module} handling {delivery.envelope.event}"
-        with self.watch.owned_by(text, life, passing=True) as owner:
-            for fault in self.active_faults:
-                call = partial(fault.around_handler, self, delivery, call)
-            await call()
+        token = delivery_now.set(delivery)
+        try:
+            with self.watch.owned_by(text, life, passing=True) as owner:
+                for fault in self.active_faults:
+                    call = partial(fault.around_handler, self, delivery, call)
+                await call()
+        finally:
+            delivery_now.reset(token)
         self.strict.left_behind += self.watch.left_by(owner)
 
     async def relayed(self) -> None:
@@ -288,7 +307,7 @@ class ModuleHost:
         registry = assemble(self.plan.choice, self.plan.config)
         life = Life(self, registry, self._open_streams(), consume=not self.team.workers)
         await life.start()
-        self.life, self._registry = life, registry
+        self.life, self.registry = life, registry
         for module_id in self._paused:
             life.broker.pause(module_id)
 
@@ -297,18 +316,19 @@ class ModuleHost:
     async def open(self, stack: AsyncExitStack) -> None:
         """Boot; `stack` closes everything again."""
         plain_logs()
-        self._registry = assemble(self.plan.choice, self.plan.config)
-        folder = await fresh_database(self._registry)
+        self.registry = assemble(self.plan.choice, self.plan.config)
+        folder = await fresh_database(self.registry)
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         self.config = Config.build(
             data_dir=folder,
             secret_key=_SECRET,
             test_mode=True,
-            modules={"enabled": [module.id for module in self._registry], "path": self.plan.config.modules.path},
+            modules={"enabled": [module.id for module in self.registry], "path": self.plan.config.modules.path},
             module_settings=self._settings(),
         )
         self._open_streams = await stack.enter_async_context(backend(self.plan.backend).open())
         stack.enter_context(self.watch.installed(self._loop))
+        stack.enter_context(heed_commits(self))
         stack.push_async_callback(self._end)
         stack.callback(self.strict.end)
         self.strict.begin()
@@ -345,7 +365,7 @@ class ModuleHost:
                     await life.end()
 
     def _settings(self) -> dict[str, Mapping[str, Any]]:
-        booted = {module.id for module in self._registry if not isinstance(module.instance, Spy)}
+        booted = {module.id for module in self.registry if not isinstance(module.instance, Spy)}
         unknown = [name for name in self.plan.settings if name not in booted and not self.plan.spare_settings]
         if unknown:
             raise KitError(f"settings for {unknown[0]!r}: it is not booted{closest_name(unknown[0], sorted(booted))}")
@@ -374,7 +394,11 @@ class ModuleHost:
             yield
         finally:
             self.active_faults = [fault for fault in self.active_faults if fault not in active]
-        unused = [f"{fault} never bit: nothing that happened was its business" for fault in active if not fault.bites]
+        unused = [
+            f"{fault} never bit: nothing that happened was its business"
+            for fault in active
+            if fault.must_bite and not fault.bites
+        ]
         if unused:
             raise StrictError(failure_text("\n".join(unused), str(trace) if trace else self.timeline))
 
@@ -395,7 +419,7 @@ class ModuleHost:
         return [*self.life.broker.catalogue, *(sub.event for sub in self.life.broker.subscriptions)]
 
     def _known(self, module_id: str) -> str:
-        ids = [module.id for module in self._registry]
+        ids = [module.id for module in self.registry]
         if module_id not in ids:
             raise KitError(
                 f"{module_id!r} is not booted here{closest_name(module_id, ids)}; booted are: {', '.join(ids)}"

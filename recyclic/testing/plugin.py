@@ -25,6 +25,7 @@ from recyclic.testing.marks import (
 )
 from recyclic.testing.module_fixtures import ModuleFixtures
 from recyclic.testing.slots.options import add_options as add_slot_options
+from recyclic.testing.sweeps import MARK, repeating
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
@@ -51,6 +52,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="also collect the contract of every enabled module: one test per module and rule",
     )
     add_slot_options(parser)
+    group.addoption(
+        "--recyclic-sweep",
+        metavar="KEY",
+        help="of what @faults.everywhere and its like repeat, only this: a key that a failure printed",
+    )
     parser.addini("recyclic_redis", "backends, as --recyclic-redis", type="args", default=["fake"])
     parser.addini("recyclic_settle_within", "real seconds in which a host must come to rest", default="10")
 
@@ -59,6 +65,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register markers and the parts of the kit that are there."""
     for text in MARKERS.values():
         config.addinivalue_line("markers", text)
+    config.addinivalue_line("markers", f"{MARK}(kind, ...): what @faults.everywhere and its like put on a test")
+    config.pluginmanager.import_plugin("recyclic.testing.sweeps")
     from recyclic.testing.backends import parse_backend  # noqa: PLC0415 - beside its one use
 
     try:
@@ -169,7 +177,8 @@ async def _host(request: pytest.FixtureRequest) -> AsyncGenerator[ModuleHost, No
         plan = plan_of(request, request.getfixturevalue(_BACKEND))
         async with booted(plan, lambda: has_failed(item)) as host:
             remember(item, host)
-            yield host
+            async with repeating(item, host):
+                yield host
     except (KitError, AssertionError, RecyclicError) as error:
         problem = _told(error)
     if problem:  # outside of the handler, or pytest would print both

@@ -45,6 +45,11 @@ class Origin:
         return f"{self.coroutine} created at {self.place} by {self.owner.text}"
 
 
+def current_owner() -> Owner | None:
+    """Return whoever acts here: a handler, a request, or the host's own life; None for the test itself."""
+    return _owner.get()
+
+
 class TaskWatch:
     """Knows every task that is started while a host lives, by whom and in which line. One per host."""
 
@@ -55,6 +60,8 @@ class TaskWatch:
         self._owners: dict[Owner, asyncio.Task[Any] | None] = {}
         self._stirred: set[asyncio.Task[Any]] = set()
         self._factory: Any = None
+        self.queued: set[asyncio.Task[Any] | None] = set()
+        """The tasks of handlers that a fault lets wait for other handlers."""
 
     @contextmanager
     def installed(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:

@@ -50,8 +50,8 @@ class Work:
     ) -> Self:
         """Look at a process; `own` is the task that looks."""
         waiting = clock.waiting() if isinstance(clock, VirtualClock) else {}
-        under_way = [task for task in watch.under_way() if task is not own]
-        standing = [task for task in broker.tasks if task not in waiting and _at_work(task, broker)]
+        under_way = [task for task in watch.under_way() if task is not own and task not in watch.queued]
+        standing = [task for task in broker.tasks if task not in {*waiting, *watch.queued} and _at_work(task, broker)]
         stirred = [task for task in watch.stirred if task not in broker.tasks]
         sleeping = [waiting[task] for task in under_way if task in waiting]
         return cls(

@@ -12,6 +12,8 @@ from recyclic.core.app import DRAIN_SECONDS, create_app
 from recyclic.core.events.settings import BrokerSettings
 from recyclic.errors import BusError, Problem
 from recyclic.testing.clock import VirtualClock
+from recyclic.testing.connections import cut_during
+from recyclic.testing.fault import Fault, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from recyclic.core.events.streams import RedisStreams
     from recyclic.core.events.subscription import Delivery
     from recyclic.core.module_loader import ModuleRegistry
-    from recyclic.testing.faults import Fault
     from recyclic.testing.host import ModuleHost
     from recyclic.testing.journal import Journal
     from recyclic.testing.plan import Plan
@@ -139,6 +140,10 @@ class Life:
         """Return how many stored events wait to be sent."""
         return await self.broker.outbox.depth() if self.broker.outbox else 0
 
+    async def cut_off_during(self, call: Callable[[], Awaitable[Any]]) -> Any:
+        """Run an operation of the bus and cut this life's connections meanwhile."""
+        return await cut_during(self._streams.client, call)
+
     def cut(self) -> None:
         """Begin to die: from now on no operation of the bus gets through."""
         self.state = State.DYING
@@ -153,17 +158,17 @@ class Life:
         if tasks:
             await asyncio.wait(tasks, timeout=PATIENCE)
 
-    async def operate(self, operation: str, event: str, call: Callable[[], Awaitable[Any]]) -> Any:
+    async def operate(self, operation: Operation, call: Callable[[], Awaitable[Any]]) -> Any:
         """Let an operation of the bus through, unless this life is over; the faults wrap it."""
         if self.state is State.DYING:
             await asyncio.get_running_loop().create_future()
         if self.state is State.DEAD:
             raise BusError(Problem("this worker is dead", "recyclic.testing", "its restart has another bus"))
         if self.before is not None:
-            await self.before(operation)
+            await self.before(operation.name)
         for fault in self._host.active_faults:
             host = cast("ModuleHost", self._host)  # faults are for the test's own process
-            call = partial(fault.around_operation, host, operation, event, call)
+            call = partial(fault.around_operation, host, operation, call)
         return await call()
 
     async def _live(self) -> None:
@@ -174,10 +179,6 @@ class Life:
 
     async def _around(self, delivery: Delivery, call: Callable[[], Awaitable[None]]) -> None:
         await self._host.around(self, delivery, call)
-
-
-_MEANS = {"hand_over": "append"}
-"""Operations that are another one to whoever injects faults."""
 
 
 class _Wire:
@@ -194,10 +195,7 @@ class _Wire:
         life = self._life
 
         async def operation(*args: Any, **kwargs: Any) -> Any:
-            event = args[0] if args and isinstance(args[0], str) else ""
-            if args and isinstance(args[0], tuple) and len(args[0]) == 2:
-                event = args[0][0]
-            return await life.operate(_MEANS.get(name, name), event, lambda: found(*args, **kwargs))
+            return await life.operate(Operation.of(name, args, kwargs), lambda: found(*args, **kwargs))
 
         setattr(self, name, operation)
         return operation
