@@ -120,7 +120,7 @@ def test_a_test_is_repeated_in_other_orders(fake_kit):
     told = lines_of(result, "test_order passes, and fails in")
     assert told[0] == "test_order passes, and fails in 3 of 4 repetitions:"
     assert told[1].startswith("  deliveries in the order of seed 1: AssertionError: assert [")
-    assert "recyclic: 1 test repeated: 3 orders, 1 doubled" in result.outlines
+    assert "recyclic: 1 test repeated: 1 doubled, 3 orders" in result.outlines
 
 
 def test_a_sweep_that_proves_nothing_fails(fake_kit):
