@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-topologies test-fast drills check bench-bus bench-bus-shapes bench-bus-scale fix lock clean setup setup-test setup-bench
+.PHONY: help run test test-topologies test-fast drills soak check bench-bus bench-bus-shapes bench-bus-scale fix lock clean setup setup-test setup-bench
 
 help:  ## say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ drills: setup-test  ## every drill at full count, each with its account; one of 
 
 drill-%: setup-test
 	@DRILL_FULL=1 python -m pytest -q tests/e2e/drills/test_$(subst -,_,$*).py
+
+soak: setup-test  ## the randomized proofs at full count: 4000 cascades, none of them taken for idle too early
+	@SOAK_RUNS=$${SOAK_RUNS:-4000} python -m pytest -q -s tests/kit/test_soak.py
 
 check: setup-test  ## lint, types, layers, front end, and every enabled module against the contract
 	ruff check .

@@ -70,6 +70,7 @@ class Journal(Observer):
         """Handlers under way: (event, event id, group) → how many."""
         self.unsent: dict[str, Envelope] = {}
         """Events that were committed as outbox rows and not appended yet."""
+        self._appended: dict[str, set[str]] = {}
         self.expect_errors = False
         self.asserted: set[int] = set()
         """The records that an assertion of some trace has matched."""
@@ -118,6 +119,11 @@ class Journal(Observer):
     def emitted(self, envelope: Envelope, entry_id: str) -> None:
         """An event was appended to its stream."""
         self.unsent.pop(envelope.id, None)
+        known = self._appended.setdefault(envelope.id, set())
+        if entry_id in known:  # a delivery in another process has told of it first
+            self.changed()
+            return
+        known.add(entry_id)
         self.write(Kind.EMITTED, envelope=envelope, event=envelope.event, module=envelope.source, entry_id=entry_id)
 
     def delivered(self, envelope: Envelope, module: str, group: str, attempt: int) -> None:
@@ -178,14 +184,15 @@ class Journal(Observer):
         self.write(Kind.NOTE, text=text)
 
     def take_over(self, kind: Kind, **values: Any) -> Record:
-        """Append a record of another process."""
+        """Append a record of another process. What it was handed was emitted before, whoever tells of that first."""
+        envelope = values.get("envelope")
+        if envelope is not None and kind is Kind.DELIVERED and envelope.id not in self._appended:
+            self.emitted(envelope, values["entry_id"])
         record = self.write(kind, **values)
         if record.envelope is not None and kind is Kind.DELIVERED:
             self.running[record.event, record.envelope_id, record.group] += 1
         elif record.envelope is not None and kind in {Kind.HANDLED, Kind.FAILED}:
             self._ended(record.envelope, record.group)
-        elif kind is Kind.EMITTED:
-            self.unsent.pop(record.envelope_id, None)
         return record
 
     def handler_died(self, delivered: Record) -> None:

@@ -6,13 +6,15 @@ import asyncio
 import multiprocessing
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from recyclic import Event, ModuleBase
-from recyclic.core.events.event import EventMeta
+from recyclic.core.events.event import Envelope, EventMeta
 from recyclic.testing import ANY, KitError, SettleError, StrictError, boot_modules
+from recyclic.testing.journal import Journal, Kind
 
 pytestmark = pytest.mark.slow  # real processes
 
@@ -85,6 +87,18 @@ async def test_the_same_assertions_hold(host):
     trace.order("sale_closed", "entry_written")
     trace.nothing_else()
     assert host.clock.monotonic() == 0
+
+
+def test_a_delivery_that_is_told_before_its_emission_comes_after_it():
+    """Two processes tell of one event each on a way of its own; the timeline has the order of causes."""
+    journal = Journal(lambda: 0.0)
+    envelope = Envelope(id="e", event="sale_closed", source="till", time=datetime.now(UTC), data={})
+    told = {"envelope": envelope, "event": "sale_closed", "module": "books", "group": "books", "attempt": 1}
+    journal.take_over(Kind.DELIVERED, **told, entry_id="1-0")
+    journal.emitted(envelope, "1-0")
+    assert [record.kind for record in journal.records] == [Kind.EMITTED, Kind.DELIVERED]
+    journal.emitted(envelope, "2-0")  # appended once more, in fact
+    assert [record.entry_id for record in journal.records if record.kind is Kind.EMITTED] == ["1-0", "2-0"]
 
 
 async def test_retries_take_no_time_and_their_delays_are_known():

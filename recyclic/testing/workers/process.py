@@ -65,13 +65,22 @@ class TellingJournal(Journal):
         super().__init__(now)
         self._channel = channel
         self._on_change = on_change
+        self._held: dict[str, object] = {}
 
     def write(self, kind: Kind, **values: object) -> Record:
         """Append a record, and send it."""
         error = values.get("error")
         carried = CarriedError.of(error) if isinstance(error, BaseException) else None
-        self._channel.send("record", str(kind), {**values, "error": carried})
+        told = {**values, "error": carried}
+        if kind is Kind.DELIVERED:
+            self._held = told
+        else:
+            self._channel.send("record", str(kind), told)
         return super().write(kind, **values)
+
+    def name_entry(self, entry_id: str) -> None:
+        """Send the record of a delivery, which has just been written, with the entry that was delivered."""
+        self._channel.send("record", str(Kind.DELIVERED), {**self._held, "entry_id": entry_id})
 
     def changed(self) -> None:
         """Something may have changed."""
@@ -87,7 +96,8 @@ class WorkerProcess:
         self.config = order.config
         virtual = self.plan.clock == "virtual"
         self.clock: Clock = VirtualClock(order.began, order.elapsed) if virtual else SystemClock()
-        self.journal: Journal = TellingJournal(self.clock.now, channel, self._changed)
+        self._telling = TellingJournal(self.clock.now, channel, self._changed)
+        self.journal: Journal = self._telling
         self.watch = TaskWatch(self.journal)
         self.strict = Strictness(self.journal, self.watch, {})
         self.active_faults: list[Fault] = []
@@ -124,6 +134,7 @@ class WorkerProcess:
 
     async def around(self, life: Life, delivery: Delivery, call: Callable[[], Awaitable[None]]) -> None:
         """Wrap the call of a handler: name the owner of its tasks, and tell of those that it leaves behind."""
+        self._telling.name_entry(delivery.entry_id)
         text = f"{delivery.module} handling {delivery.envelope.event}"
         with self.watch.owned_by(text, life, passing=True) as owner:
             await call()

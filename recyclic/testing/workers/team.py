@@ -121,6 +121,9 @@ class Team:
     def _record(self, worker: Worker, kind: Kind, values: dict[str, Any]) -> None:
         if values["error"] is not None:
             values["error"] = values["error"].error()
+        if kind is Kind.EMITTED:
+            self._host.journal.emitted(values["envelope"], values["entry_id"])
+            return
         record = self._host.journal.take_over(kind, **values)
         call = (record.envelope_id, record.group, record.attempt)
         if kind is Kind.DELIVERED:
