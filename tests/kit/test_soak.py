@@ -46,6 +46,7 @@ class Tree:
     ms: float
     fails: int
     within: bool
+    dawdle: float
     late: bool
     children: list[Tree] = field(default_factory=list)
 
@@ -57,14 +58,15 @@ class Tree:
             ms=rng.uniform(0, 60) if slow else 0.0,
             fails=rng.choice((0, 0, 0, 0, 0, 1, 2)),
             within=rng.random() < 0.3,
-            late=rng.random() < 0.1,
+            dawdle=rng.uniform(0, 0.06),
+            late=rng.random() < 0.2,
         )
         if stage + 1 < len(STAGES):
             tree.children = [cls.grow(rng, stage + 1) for _ in range(rng.randint(0, 3))]
         return tree
 
     def plain(self) -> dict:
-        values = {key: getattr(self, key) for key in ("stage", "ms", "fails", "within", "late")}
+        values = {key: getattr(self, key) for key in ("stage", "ms", "fails", "within", "dawdle", "late")}
         return {**values, "children": [child.plain() for child in self.children]}
 
     def count(self, stage: int) -> int:
@@ -98,7 +100,7 @@ class CascadeModule(ModuleBase):
             raise OSError("not yet")
         for child in tree["children"]:
             if tree["late"]:
-                task = asyncio.create_task(self.emit(run, child, dawdle=child["ms"] / 1000))
+                task = asyncio.create_task(self.emit(run, child, dawdle=tree["dawdle"]))
                 self.left.add(task)
                 task.add_done_callback(self.left.discard)
             else:

@@ -15,6 +15,7 @@ from recyclic import Event, ModuleBase
 from recyclic.core.events.event import Envelope, EventMeta
 from recyclic.testing import ANY, KitError, SettleError, StrictError, boot_modules
 from recyclic.testing.journal import Journal, Kind
+from recyclic.testing.workers.publisher import Publisher
 
 pytestmark = pytest.mark.slow  # real processes
 
@@ -205,6 +206,16 @@ async def test_a_task_left_behind_in_a_worker_is_waited_for_and_named():
         await run()
 
 
+async def test_a_worker_writes_down_what_it_does_before_it_acks():
+    """However late a process comes to writing down what it does beside its work: no task is missed."""
+    async with boot_modules(
+        modules=[TillModule, LateTellingModule], backend="server", workers=1, allow={"tasks": "it is about them"}
+    ) as host:
+        async with host.act() as trace:
+            await close(host)
+        trace.emitted("entry_written", amount_cents=5).once()
+
+
 async def test_what_is_outstanding_in_a_worker_names_it():
     booted = boot_modules(modules=[TillModule, BooksModule], backend="server", workers=1, settle_within=0.5)
     async with booted as host:
@@ -279,6 +290,21 @@ class HastyModule(BooksModule):
     async def later(self, session_id):
         await asyncio.sleep(0.3)  # real time, long after the ack
         await super().book(session_id, 5)
+
+
+class LateTellingModule(HastyModule):
+    async def startup(self, app, config):
+        await super().startup(app, config)
+
+        async def run(publisher):
+            while True:
+                await publisher._changed.wait()
+                publisher._changed.clear()
+                await asyncio.sleep(0.2)  # a busy machine
+                await publisher.publish()
+
+        if multiprocessing.current_process().name != "MainProcess":
+            Publisher.run = run  # in a process that ends with the test
 
 
 class BrokenModule(BooksModule):
