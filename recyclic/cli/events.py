@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from recyclic.cli import events_dead, events_history
+from recyclic.cli import events_dead, events_history, events_journal
 from recyclic.cli.events_options import AsJson, OfEvent, open_streams
 from recyclic.cli.options import ConfigFile, load_config
 from recyclic.errors import BusError, Problem
@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
     group.command("list")(list_events)
     events_dead.register(group)
     events_history.register(group)
+    events_journal.register(group)
     group.command("forget")(forget)
     app.add_typer(group, name="events")
 

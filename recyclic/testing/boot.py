@@ -6,12 +6,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from recyclic.config import Config
+from recyclic.testing import flow_record
 from recyclic.testing.assembly import Choice, Deps
 from recyclic.testing.host import ModuleHost
 from recyclic.testing.plan import Plan
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from pathlib import Path
 
     from recyclic.core.module_base import ModuleBase
 
@@ -31,12 +33,14 @@ async def boot_modules(  # noqa: PLR0913 - each is one thing a test may want to 
     rerun: str = "",
     serve_ui: bool = True,
     workers: int = 0,
+    journal: Path | None = None,
 ) -> AsyncIterator[ModuleHost]:
     """Boot modules and yield the host: those named, and the classes in `modules`; without either, all that are enabled.
 
     `deps`: what they depend on is stubbed, or booted too (`direct`: theirs alone; `all`: with their own). `stub`
     replaces further modules by spies. `settings` are the modules' own tables; `config.toml` gives none, so that no
-    test reaches a real system. `allow` maps what is not to fail at the end to its reason.
+    test reaches a real system. `allow` maps what is not to fail at the end to its reason. `journal` is a file that is
+    written record by record, and survives a kill -9: `recyclic events journal FILE` prints it.
     With `workers`, so many processes consume, and this one does not; they need a backend that all of them reach.
 
     Raises:
@@ -55,6 +59,7 @@ async def boot_modules(  # noqa: PLR0913 - each is one thing a test may want to 
         rerun=rerun,
         serve_ui=serve_ui,
         workers=workers,
+        journal=journal,
     )
     async with booted(plan) as host:
         yield host
@@ -65,7 +70,9 @@ async def booted(plan: Plan, failed: Callable[[], bool] = lambda: False) -> Asyn
     """Boot a plan; strict at the end, unless the body raised or `failed` says that the test has failed."""
     host = ModuleHost(plan)
     async with AsyncExitStack() as stack:
+        stack.callback(flow_record.ended, host)
         await host.open(stack)
+        flow_record.booted(host)
         yield host
         if not failed():
             await host.settle()

@@ -49,6 +49,7 @@ class Duplicate(Fault):
         await call()
         if goes_to(delivery, self._event, self._module):
             self._bite(host, f"{delivery.module} got {delivery.envelope.event} a second time")
+            host.journal.repeated(delivery.envelope, delivery.module, delivery.group, delivery.attempt)
             await call()
 
 

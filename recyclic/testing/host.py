@@ -7,6 +7,7 @@ import contextvars
 import shutil
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from recyclic.testing.databases import fresh_database
 from recyclic.testing.doubles import Spy
 from recyclic.testing.fault import Fault, delivery_now
 from recyclic.testing.journal import Journal
+from recyclic.testing.journal_file import JournalFile
 from recyclic.testing.logs import plain_logs
 from recyclic.testing.matching import closest_name
 from recyclic.testing.plan import Plan
@@ -60,7 +62,7 @@ class ModuleHost:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.clock: Clock = VirtualClock() if plan.clock == "virtual" else SystemClock()
-        self.journal = Journal(self.clock.now)
+        self.journal = Journal(self.clock.now, self._journal_file())
         self.watch = TaskWatch(self.journal)
         if isinstance(self.clock, VirtualClock):
             self.clock.on_change = self.journal.changed
@@ -326,6 +328,8 @@ class ModuleHost:
             modules={"enabled": [module.id for module in self.registry], "path": self.plan.config.modules.path},
             module_settings=self._settings(),
         )
+        if self.journal.file is not None:
+            stack.callback(self.journal.file.close)
         self._open_streams = await stack.enter_async_context(backend(self.plan.backend).open())
         stack.enter_context(self.watch.installed(self._loop))
         stack.enter_context(heed_commits(self))
@@ -409,6 +413,17 @@ class ModuleHost:
             trace.close()
             self.outstanding = tuple(reading.lines(self))
             error.add_note(f"\n{trace}")
+
+    def _journal_file(self) -> JournalFile | None:
+        if self.plan.journal is None:
+            return None
+        began = datetime.fromtimestamp(self.clock.now(), UTC).isoformat()
+
+        def heading() -> dict[str, str]:
+            setting = self.setting()
+            return {"of": self.plan.test, "backend": setting.backend, "began": began, "rerun": setting.rerun}
+
+        return JournalFile(self.plan.journal, heading)
 
     def _client(self, auth: SignedIn | None) -> httpx.AsyncClient:
         made = client(self, auth)

@@ -15,16 +15,19 @@ if TYPE_CHECKING:
 
     from recyclic.core.events.event import Envelope
     from recyclic.errors import EventError
+    from recyclic.testing.journal_file import JournalFile
 
 
 class Kind(StrEnum):
     """What a record tells."""
 
+    CLICK = "click"
     REQUEST = "request"
     RESPONSE = "response"
     STORED = "stored"
     EMITTED = "emitted"
     DELIVERED = "delivered"
+    REPEATED = "repeated"
     HANDLED = "handled"
     FAILED = "failed"
     DEAD = "dead"
@@ -51,6 +54,8 @@ class Record:
     retry_in: float | None = None
     text: str = ""
     key: str = ""
+    cause: str = ""
+    """Of a request: the key of the click that led to it."""
     expected: bool = field(default=False, compare=False)
 
     @property
@@ -62,8 +67,9 @@ class Record:
 class Journal(Observer):
     """Writes records, counts what is under way, and wakes whoever waits for a change."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], file: JournalFile | None = None) -> None:
         self._now = now
+        self.file = file
         self._start = now()
         self.records: list[Record] = []
         self.running: Counter[tuple[str, str, str]] = Counter()
@@ -95,6 +101,8 @@ class Journal(Observer):
             **values,  # type: ignore[arg-type]
         )
         self.records.append(record)
+        if self.file is not None:
+            self.file.append(record)
         self.changed()
         return record
 
@@ -130,6 +138,10 @@ class Journal(Observer):
         """A handler is about to run."""
         self.running[envelope.event, envelope.id, group] += 1
         self.write(Kind.DELIVERED, envelope=envelope, event=envelope.event, module=module, group=group, attempt=attempt)
+
+    def repeated(self, envelope: Envelope, module: str, group: str, attempt: int) -> None:
+        """A handler is about to run once more for the same delivery: a fault doubles it."""
+        self.write(Kind.REPEATED, envelope=envelope, event=envelope.event, module=module, group=group, attempt=attempt)
 
     def handled(self, envelope: Envelope, module: str, group: str, attempt: int, seconds: float) -> None:
         """A handler returned."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from recyclic.config import Config
     from recyclic.testing.assembly import Choice
@@ -29,3 +30,7 @@ class Plan:
     serve_ui: bool = True
     workers: int = 0
     """How many processes consume; with none, the test's own does."""
+    test: str = ""
+    """Whose host it is, as the journal's file says."""
+    journal: Path | None = None
+    """Where the journal is written, record by record."""

@@ -63,6 +63,8 @@ class Call:
 class Story:
     """What happened, in order of its beginning."""
 
+    clicks: list[Record] = field(default_factory=list)
+    """What was done in a browser."""
     requests: list[Request] = field(default_factory=list)
     stored: list[Record] = field(default_factory=list)
     emissions: list[Emission] = field(default_factory=list)
@@ -83,6 +85,12 @@ def tell(records: Iterable[Record]) -> Story:
 class _Teller:
     def __init__(self) -> None:
         self.story = Story()
+        self._as_they_are = {
+            Kind.CLICK: self.story.clicks,
+            Kind.STORED: self.story.stored,
+            Kind.NOTE: self.story.notes,
+            Kind.REFUSED: self.story.notes,
+        }
         self._requests: dict[str, Request] = {}
         self._emissions: dict[str, Emission] = {}
         self._entries: dict[tuple[str, str], str] = {}
@@ -96,8 +104,6 @@ class _Teller:
                 self.story.requests.append(self._requests[record.key])
             case Kind.RESPONSE if record.key in self._requests:
                 self._requests[record.key].answered = record
-            case Kind.STORED:
-                self.story.stored.append(record)
             case Kind.EMITTED if record.envelope is not None:
                 self._emitted(record, record.envelope)
             case Kind.DELIVERED:
@@ -108,8 +114,8 @@ class _Teller:
                 self._dead(record)
             case Kind.DIED:
                 self._died(record)
-            case Kind.NOTE | Kind.REFUSED:
-                self.story.notes.append(record)
+            case _ if record.kind in self._as_they_are:
+                self._as_they_are[record.kind].append(record)
             case _:
                 pass
 
