@@ -94,7 +94,7 @@ class FlowRecorder:
         flows = self._flows.pop(host, {})
         for pair, outcome in outcomes(host.journal.records):
             if pair in flows:
-                self.record.flows[flows[pair]][outcome] += 1
+                self.record.flows[flows[pair]][outcome.value] += 1
 
 
 _active: list[FlowRecorder] = []

@@ -34,6 +34,8 @@ _OPTIONS: Final = {"deps": ("stub", "direct", "all"), "stub": (), "clock": ("vir
 
 host_key: Final = pytest.StashKey["ModuleHost"]()
 failed_key: Final = pytest.StashKey[bool]()
+kept_key: Final = pytest.StashKey[bool]()
+"""Whether the test's journal is kept."""
 
 
 def marker_problems(item: pytest.Item, registered: set[str]) -> Iterator[str]:
@@ -80,6 +82,7 @@ def plan_of(request: pytest.FixtureRequest, backend: str) -> Plan:
     Raises:
         KitError: the markers or the configuration do not fit.
     """
+    from recyclic.testing.artefacts import JOURNAL, forget  # noqa: PLC0415 - kept out of the plugin's import
     from recyclic.testing.assembly import Choice  # noqa: PLC0415 - kept out of the plugin's import
     from recyclic.testing.plan import Plan  # noqa: PLC0415 - kept out of the plugin's import
 
@@ -94,6 +97,9 @@ def plan_of(request: pytest.FixtureRequest, backend: str) -> Plan:
     config = kit_config(request.config)
     if not (choice.names or choice.classes or config.modules.enabled):
         raise KitError("there is no config.toml that enables modules: name them, @pytest.mark.modules('caisse')")
+    folder = folder_of(item)
+    forget(folder)
+    item.stash[kept_key] = False
     return Plan(
         choice=choice,
         config=config,
@@ -105,6 +111,8 @@ def plan_of(request: pytest.FixtureRequest, backend: str) -> Plan:
         workers=next((int(mark.args[0]) for mark in item.iter_markers("workers")), 0),
         allow={kind: reason for mark in _marks(item, "allow") for kind, reason in mark.kwargs.items()},
         rerun=rerun(item),
+        test=item.nodeid,
+        journal=folder / JOURNAL,
     )
 
 
@@ -123,6 +131,13 @@ def rerun(item: pytest.Item) -> str:
     names = backends_of(item, item.config.stash[backends_key])
     options = " ".join(f"--recyclic-redis={shlex.quote(name)}" for name in names)
     return f"pytest {shlex.quote(item.nodeid)} {options}"
+
+
+def folder_of(item: pytest.Item) -> Path:
+    """Return where what is kept of a test lies."""
+    from recyclic.testing.artefacts import RESULTS, folder_for  # noqa: PLC0415 - kept out of the plugin's import
+
+    return folder_for(item.config.rootpath / RESULTS, item.nodeid)
 
 
 def remember(item: pytest.Item, host: ModuleHost) -> None:

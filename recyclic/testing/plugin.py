@@ -5,20 +5,25 @@ Loaded by its entry point in every pytest run, so it imports nothing of the host
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pytest
 
 from recyclic.testing.errors import KitError
+from recyclic.testing.flow_plugin import add_options as add_flow_options
+from recyclic.testing.flow_plugin import install as install_flow_coverage
 from recyclic.testing.marks import (
     MARKERS,
     backends_key,
     backends_of,
     check_async,
     failed_key,
+    folder_of,
     has_failed,
     host_key,
     host_last,
+    kept_key,
     marker_problems,
     plan_of,
     remember,
@@ -57,6 +62,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="KEY",
         help="of what @faults.everywhere and its like repeat, only this: a key that a failure printed",
     )
+    add_flow_options(parser)
     parser.addini("recyclic_redis", "backends, as --recyclic-redis", type="args", default=["fake"])
     parser.addini("recyclic_settle_within", "real seconds in which a host must come to rest", default="10")
 
@@ -75,6 +81,7 @@ def pytest_configure(config: pytest.Config) -> None:
         float(config.getini("recyclic_settle_within"))
     except (KitError, ValueError) as error:
         raise pytest.UsageError(f"recyclic: {error}") from None
+    install_flow_coverage(config)
     config.stash[_fixtures_key] = ModuleFixtures(config)
     if config.getoption("--contracts"):
         config.pluginmanager.import_plugin("recyclic.testing.contract.collect")
@@ -136,9 +143,39 @@ def pytest_runtest_makereport(
     if call.excinfo is not None:
         item.stash[failed_key] = True
     host = item.stash.get(host_key, None)
-    if host is not None and report.failed and "timeline" not in report.longreprtext:
-        report.sections.append(("recyclic", host.timeline))
+    if host is not None and report.failed:
+        _keep(item, host, report)
+    if report.when == "teardown" and not item.stash.get(kept_key, True):
+        from recyclic.testing.artefacts import discard_journal  # noqa: PLC0415 - kept out of the plugin's import
+
+        discard_journal(folder_of(item))
     return report
+
+
+def _keep(item: pytest.Item, host: ModuleHost, report: pytest.TestReport) -> None:
+    """Keep the evidence of a failure, and say in its report where it is."""
+    from recyclic.testing.artefacts import keep, kept  # noqa: PLC0415 - kept out of the plugin's import
+
+    folder = folder_of(item)
+    problems = keep(host, folder)
+    told = [host.timeline] if "timeline" not in report.longreprtext else []
+    if report.when == "teardown" or "ui_host" not in getattr(
+        item, "fixturenames", ()
+    ):  # its pages are kept as well, and then told
+        told.append(kept(folder, item.config.rootpath, problems))
+    if told:
+        report.sections.append(("recyclic", "\n".join(told)))
+    if not item.stash[kept_key]:
+        named = ("artefacts", str(folder.relative_to(item.config.rootpath)))  # a property of the test in JUnit's XML
+        (report if report.when == "teardown" else item).user_properties.append(named)
+    item.stash[kept_key] = True
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Remove the folder of what is kept of failures where nothing was."""
+    if not hasattr(session.config, "workerinput"):
+        with suppress(OSError):
+            (session.config.rootpath / "test-results").rmdir()
 
 
 @pytest.fixture

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from recyclic.testing.journal import Kind, Record
 from recyclic.testing.story import Call, Emission, Request, Story, place_of, tell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+T = TypeVar("T")
 
 MAX_LINES = 400
 """A longer story is cut in the middle, so that printing it never hides what it is for."""
@@ -18,7 +20,10 @@ def timeline(records: Iterable[Record]) -> list[str]:
     """Return the lines of a story."""
     story = tell(records)
     depths = _Depths(story)
-    lines = [(request.asked.seq, _line(request.asked.at, 0, _request(request))) for request in story.requests]
+    lines = [(click.seq, _line(click.at, 0, click.text)) for click in story.clicks]
+    for request in story.requests:
+        depth = depths.of_request(request.asked.key)
+        lines.append((request.asked.seq, _line(request.asked.at, depth, _request(request))))
     sent = {emission.envelope.id for emission in story.emissions}
     for record in story.stored:
         if record.envelope_id not in sent and record.envelope is not None:
@@ -34,7 +39,8 @@ def timeline(records: Iterable[Record]) -> list[str]:
         text = f"{record.group} could not take {record.event} {record.entry_id} → dead letter: {record.text}"
         lines.append((record.seq, _line(record.at, 1, text)))
     lines.extend((record.seq, _line(record.at, 0, _note(record))) for record in story.notes)
-    return _cut([text for _, text in sorted(lines, key=lambda line: line[0])])
+    ordered = [text for _, text in sorted(lines, key=lambda line: line[0])]
+    return cut(ordered, lambda left, _: f"  … {left} more …")
 
 
 def _line(at: float, depth: int, text: str) -> str:
@@ -50,7 +56,7 @@ def _request(request: Request) -> str:
     answer = request.answered
     if answer is None:
         return f"{request.asked.text} → no answer yet"
-    failure = f" ({_error(answer.error)})" if answer.error else ""
+    failure = f" ({error_text(answer.error)})" if answer.error else ""
     return f"{request.asked.text} → {answer.text}{failure}"
 
 
@@ -71,7 +77,7 @@ def _call(call: Call) -> str:
         return f"{text} → ok"
     if not call.failed:
         return f"{text} → its worker died"
-    text = f"{text} → {_error(call.ended.error)}"
+    text = f"{text} → {error_text(call.ended.error)}"
     if call.ended.retry_in is not None:
         return f"{text}, again in {seconds(call.ended.retry_in)}"
     return f"{text} → dead letter" if call.dead else text
@@ -81,7 +87,8 @@ def _note(record: Record) -> str:
     return f"! refused: {record.text}" if record.kind is Kind.REFUSED else f"! {record.text}"
 
 
-def _error(error: BaseException | None) -> str:
+def error_text(error: BaseException | None) -> str:
+    """Return an error on one line: its type, the first line of its text, and where it was raised."""
     if error is None:
         return "an unknown error"
     first_line = (str(error).splitlines() or [""])[0]
@@ -100,24 +107,30 @@ def payload(data: Mapping[str, object], room: int = 120) -> str:
     return text if len(text) <= room else f"{text[: room - 2]}…}}"
 
 
-def _cut(lines: Sequence[str]) -> list[str]:
-    if len(lines) <= MAX_LINES:
-        return list(lines)
+def cut(items: Sequence[T], between: Callable[[int, T], T]) -> list[T]:
+    """Return the items, of many only the first and the last, with `between` of how many are left out, and the next."""
+    if len(items) <= MAX_LINES:
+        return list(items)
     half = MAX_LINES // 2
-    return [*lines[:half], f"  … {len(lines) - 2 * half} more …", *lines[-half:]]
+    return [*items[:half], between(len(items) - 2 * half, items[-half]), *items[-half:]]
 
 
 class _Depths:
     """How deep in the chain of causes each event stands."""
 
     def __init__(self, story: Story) -> None:
-        self._requests = {request.asked.key for request in story.requests}
+        clicks = {click.key for click in story.clicks}
+        self._requests = {request.asked.key: int(request.asked.cause in clicks) for request in story.requests}
         self._causes: dict[str, str] = {
             emission.envelope.id: emission.envelope.causation_id or "" for emission in story.emissions
         }
         self._causes.update(
             {r.envelope_id: r.envelope.causation_id or "" for r in story.stored if r.envelope is not None}
         )
+
+    def of_request(self, key: str) -> int:
+        """Return 0 for a request out of nowhere, 1 for one that a click led to."""
+        return self._requests[key]
 
     def of_event(self, event_id: str) -> int:
         """Return 0 for an event out of nowhere, one more than the request, two more than the event that caused it."""
@@ -126,7 +139,7 @@ class _Depths:
         while cause and cause not in seen:
             seen.add(cause)
             if cause in self._requests:
-                return depth + 1
+                return depth + 1 + self._requests[cause]
             if cause not in self._causes:
                 return depth
             depth += 2

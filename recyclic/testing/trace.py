@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from recyclic.testing.journal import Journal, Kind, Record
 from recyclic.testing.matching import Difference, closest_name, differences
+from recyclic.testing.mermaid import to_mermaid
+from recyclic.testing.picture import to_svg
 from recyclic.testing.report import Setting, TraceError, failure_text, story_text
 from recyclic.testing.selections import Consumed, Consumption, Emitted
+from recyclic.testing.sequence import sequence
 from recyclic.testing.story import Emission, Story, tell
 from recyclic.testing.timeline import payload
 
@@ -124,6 +127,14 @@ class Trace:
     def show(self) -> None:
         """Print the timeline."""
         sys.stdout.write(f"{self}\n")
+
+    def to_mermaid(self) -> str:
+        """Return what happened as a Mermaid `sequenceDiagram`."""
+        return to_mermaid(sequence(self.records))
+
+    def to_svg(self) -> str:
+        """Return what happened as an SVG picture that needs no other file."""
+        return to_svg(sequence(self.records), f"{self._name}, on {self._setting().backend}")
 
     def __str__(self) -> str:
         """Return the timeline, the backend, what is outstanding and the command to run it again."""

@@ -1,10 +1,8 @@
-"""What is kept of a failed test: one folder with what the pages showed, said and asked, and the bus's timeline."""
+"""What is kept of a failed test's pages: what they showed, said and asked."""
 
 from __future__ import annotations
 
 import re
-import shutil
-import zlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,28 +10,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from recyclic.testing.slots.render import Opened, UiHost
 
-_LONGEST_NAME = 120
 _SECONDS = 5000
 
 
-def folder_for(root: Path, node_id: str) -> Path:
-    """Return the folder of a test in `root`: its id with dashes; where that is not all of the id, with its checksum."""
-    name = re.sub(r"[^\w.=-]+", "-", node_id, flags=re.ASCII).strip("-.") or "test"
-    if len(name) > _LONGEST_NAME or not node_id.isascii():
-        name = f"{name[:_LONGEST_NAME]}-{zlib.crc32(node_id.encode('utf-8', 'replace')):08x}"
-    return root / name
-
-
-def forget(folder: Path) -> None:
-    """Remove what is kept of an earlier run of the test."""
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def keep(ui: UiHost, folder: Path) -> list[str]:
-    """Write everything into `folder`, emptied first; return what could not be had."""
-    forget(folder)
-    folder.mkdir(parents=True)
-    (folder / "timeline.txt").write_text(ui.host.timeline + "\n", "utf-8")
+def keep_pages(ui: UiHost, folder: Path) -> list[str]:
+    """Write what the pages showed into `folder`; return what could not be had."""
+    folder.mkdir(parents=True, exist_ok=True)
     return [
         problem for number, opened in enumerate(ui.opened, 1) for problem in ui.run(_keep_page, opened, number, folder)
     ]

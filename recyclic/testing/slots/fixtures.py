@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from recyclic.testing.errors import KitError
-from recyclic.testing.marks import has_failed, plan_of, remember
-from recyclic.testing.slots.options import RESULTS
+from recyclic.testing.marks import folder_of, has_failed, plan_of, remember
 
 if TYPE_CHECKING:
     from recyclic.testing.slots.build import Build
@@ -56,12 +55,10 @@ def ui_host(
     Markers and settings fixtures are those of `module_host`. For sync tests; its methods wait.
     """
     from recyclic.testing.boot import booted  # noqa: PLC0415 - kept out of the plugin's import
-    from recyclic.testing.slots.artefacts import folder_for, forget, keep_traces  # noqa: PLC0415 - as above
+    from recyclic.testing.slots.artefacts import keep_traces  # noqa: PLC0415 - as above
     from recyclic.testing.slots.render import ui_host_on  # noqa: PLC0415 - kept out of the plugin's import
 
     item, stage = request.node, recyclic_stage
-    folder = folder_for(request.config.rootpath / RESULTS, item.nodeid)
-    forget(folder)
     trace: str = request.config.getoption("--ui-trace")
     try:
         plan = plan_of(request, recyclic_backend)
@@ -78,7 +75,7 @@ def ui_host(
             yield ui
             del item.stash[_ui_key]
             if trace == "on" and not has_failed(item):
-                keep_traces(ui, folder)
+                keep_traces(ui, folder_of(item))
     except (KitError, AssertionError) as error:
         pytest.fail(str(error), pytrace=False)
 
@@ -89,12 +86,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     ui = item.stash.get(_ui_key, None)
     if ui is not None and report.failed and report.when != "teardown":
-        from recyclic.testing.slots.artefacts import folder_for, keep  # noqa: PLC0415 - kept out of the plugin's import
+        from recyclic.testing.artefacts import kept  # noqa: PLC0415 - kept out of the plugin's import
+        from recyclic.testing.slots.artefacts import keep_pages  # noqa: PLC0415 - kept out of the plugin's import
 
-        folder = folder_for(item.config.rootpath / RESULTS, item.nodeid)
-        problems = keep(ui, folder)
-        files = [f"  {path.name}" for path in sorted(folder.iterdir())]
-        shown = folder.relative_to(item.config.rootpath)
-        report.sections.append(("ui_host", "\n".join([f"kept in {shown}:", *files, *problems])))
-        item.user_properties.append(("artefacts", str(shown)))  # a property of the test in JUnit's XML
+        folder = folder_of(item)
+        problems = keep_pages(ui, folder)
+        report.sections.append(("ui_host", kept(folder, item.config.rootpath, problems)))
     return report

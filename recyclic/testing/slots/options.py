@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-RESULTS = "test-results"
-"""The folder, below the root folder, that holds what is kept of a test."""
-
 
 def add_options(parser: pytest.Parser) -> None:
     """Add `--ui-headed`, `--ui-url` and `--ui-trace`."""
@@ -19,5 +16,5 @@ def add_options(parser: pytest.Parser) -> None:
         "--ui-trace",
         choices=("on", "off", "retain-on-failure"),
         default="retain-on-failure",
-        help=f"ui_host: Playwright traces, kept in {RESULTS}/; retain-on-failure (default) keeps those of failures",
+        help="ui_host: Playwright traces, kept in test-results/; retain-on-failure (default) keeps those of failures",
     )

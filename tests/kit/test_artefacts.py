@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recyclic.testing.slots.artefacts import folder_for
+from recyclic.testing.artefacts import folder_for
 
 ROOT = Path("test-results")
 
