@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from typing import TYPE_CHECKING
 
 import httpx
 
 from recyclic.core.auth import COOKIE
+from recyclic.core.http import REQUEST_ID
 from recyclic.core.permissions import Level, Section
 from recyclic.testing.matching import closest_name
 from recyclic.testing.report import KitError
@@ -71,4 +73,10 @@ def levels_of(given: Mapping[str, str]) -> dict[Section, Level]:
 def client(host: ModuleHost, auth: httpx.Auth | None) -> httpx.AsyncClient:
     """Return a client that speaks to the host in process. A failing route answers 500, as it does to a browser."""
     transport = httpx.ASGITransport(app=host.door, raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url=BASE_URL, auth=auth)
+    hooks = {"request": [_name_it]}
+    return httpx.AsyncClient(transport=transport, base_url=BASE_URL, auth=auth, event_hooks=hooks)
+
+
+async def _name_it(request: httpx.Request) -> None:
+    """Give a request the id that is the cause of its events, so that a test can ask by the request as well."""
+    request.headers.setdefault(REQUEST_ID, uuid.uuid4().hex)

@@ -125,7 +125,7 @@ def outcomes(records: Iterable[Record]) -> Iterator[tuple[tuple[str, str], Outco
     """
     calls: dict[tuple[str, str], _Calls] = {}
     for record in records:
-        if record.kind is Kind.DIED:
+        if record.kind is Kind.DIED and record.envelope is None:  # the only process, with all that ran in it
             for each in calls.values():
                 each.died()
             continue
@@ -152,7 +152,7 @@ class _Calls:
                 first = not (self.handled or self.running or self.broken)
                 self.running += 1
                 return None if first else again
-            case Kind.HANDLED | Kind.FAILED:
+            case Kind.HANDLED | Kind.FAILED | Kind.DIED:
                 ok = kind is Kind.HANDLED
                 self.running, self.handled, self.broken = max(0, self.running - 1), self.handled or ok, not ok
                 return Outcome.OK if ok else None

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from recyclic.testing.journal_file import JournalFile
 
 
+CAUSE_HEADER = "x-recyclic-cause"
+"""The header by which a page's request names the click that led to it."""
+
+
 class Kind(StrEnum):
     """What a record tells."""
 
@@ -219,6 +223,12 @@ class Journal(Observer):
             group=delivered.group,
             attempt=delivered.attempt,
         )
+
+    def click(self, text: str) -> str:
+        """Write that something is done in a browser; return the id by which its requests name it as their cause."""
+        key = f"click-{len(self.records) + 1:04}"
+        self.write(Kind.CLICK, key=key, text=text)
+        return key
 
     def worker_died(self) -> None:
         """The worker died: the handlers under way will never end."""

@@ -184,7 +184,9 @@ def _record(values: dict[str, Any]) -> Record:
         at=float(values["at"]),
         kind=Kind(values["kind"]),
         envelope=None if envelope is None else _read_envelope(envelope),
-        error=None if error is None else CarriedError(str(error["type"]), str(error["text"]), str(error["place"]), b"").error(),
+        error=None
+        if error is None
+        else CarriedError(str(error["type"]), str(error["text"]), str(error["place"]), b"").error(),
         expected=bool(values.get("expected")),
         **plain,
     )

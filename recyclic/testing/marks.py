@@ -97,9 +97,10 @@ def plan_of(request: pytest.FixtureRequest, backend: str) -> Plan:
     config = kit_config(request.config)
     if not (choice.names or choice.classes or config.modules.enabled):
         raise KitError("there is no config.toml that enables modules: name them, @pytest.mark.modules('caisse')")
-    folder = folder_of(item)
-    forget(folder)
-    item.stash[kept_key] = False
+    folder, again = folder_of(item), item.stash.get(kept_key, False)  # a repetition keeps what the first failure left
+    if not again:
+        forget(folder)
+        item.stash[kept_key] = False
     return Plan(
         choice=choice,
         config=config,
@@ -112,7 +113,7 @@ def plan_of(request: pytest.FixtureRequest, backend: str) -> Plan:
         allow={kind: reason for mark in _marks(item, "allow") for kind, reason in mark.kwargs.items()},
         rerun=rerun(item),
         test=item.nodeid,
-        journal=folder / JOURNAL,
+        journal=None if again else folder / JOURNAL,
     )
 
 

@@ -40,17 +40,49 @@ class Difference:
 
 
 def differences(wanted: Mapping[str, object], data: Mapping[str, Any]) -> list[Difference]:
-    """Return where `data` does not match; empty means that it does. Fields that are not named do not matter."""
-    found = []
+    """Return where `data` does not match; empty means that it does.
+
+    Fields that are not named do not matter; an object or a list inside must match as a whole, and is told by its parts.
+    """
+    found: list[Difference] = []
     for name, expected in wanted.items():
         value = data.get(name, _MISSING)
         if value is _MISSING:
-            near = difflib.get_close_matches(name, list(data), n=1)
-            hint = f"no such field; did you mean {near[0]!r}?" if near else "no such field"
-            found.append(Difference(name, describe(expected), hint))
-        elif not fits(expected, value):
-            found.append(Difference(name, describe(expected), repr(value)))
+            found.append(_missing(name, name, expected, data))
+        else:
+            found += _compared(name, expected, value)
     return found
+
+
+def _compared(path: str, expected: object, value: object) -> list[Difference]:
+    """Return where a value differs: inside of objects and lists at the very field, `lines[0].label`."""
+    if fits(expected, value):
+        return []
+    if isinstance(expected, Mapping) and isinstance(value, Mapping):
+        return _compared_objects(path, expected, value)
+    if isinstance(expected, list | tuple) and isinstance(value, list):
+        if len(expected) != len(value):
+            return [Difference(path, describe(expected), f"{value!r}: {len(value)} items, not {len(expected)}")]
+        pairs = enumerate(zip(expected, value, strict=True))
+        return [difference for at, pair in pairs for difference in _compared(f"{path}[{at}]", *pair)]
+    return [Difference(path, describe(expected), repr(value))]
+
+
+def _compared_objects(path: str, expected: Mapping[str, object], value: Mapping[str, Any]) -> list[Difference]:
+    found: list[Difference] = []
+    for name, inner in expected.items():
+        if name in value:
+            found += _compared(f"{path}.{name}", inner, value[name])
+        else:
+            found.append(_missing(f"{path}.{name}", name, inner, value))
+    more = [name for name in value if name not in expected]
+    return [*found, *(Difference(f"{path}.{name}", "no such field", repr(value[name])) for name in more)]
+
+
+def _missing(path: str, name: str, expected: object, data: Mapping[str, Any]) -> Difference:
+    near = difflib.get_close_matches(name, list(data), n=1)
+    hint = f"no such field; did you mean {near[0]!r}?" if near else "no such field"
+    return Difference(path, describe(expected), hint)
 
 
 def fits(expected: object, value: object) -> bool:

@@ -157,11 +157,10 @@ def _keep(item: pytest.Item, host: ModuleHost, report: pytest.TestReport) -> Non
     from recyclic.testing.artefacts import keep, kept  # noqa: PLC0415 - kept out of the plugin's import
 
     folder = folder_of(item)
-    problems = keep(host, folder)
+    problems = [] if item.stash[kept_key] else keep(host, folder)
     told = [host.timeline] if "timeline" not in report.longreprtext else []
-    if report.when == "teardown" or "ui_host" not in getattr(
-        item, "fixturenames", ()
-    ):  # its pages are kept as well, and then told
+    has_pages = "ui_host" in getattr(item, "fixturenames", ())
+    if report.when == "teardown" or not has_pages:  # else they are kept as well, and then told with them
         told.append(kept(folder, item.config.rootpath, problems))
     if told:
         report.sections.append(("recyclic", "\n".join(told)))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, overload
 
 from recyclic.core.events.event import Envelope
+from recyclic.testing.clicked import Clicked
 from recyclic.testing.story import Call, Emission, place_of
 from recyclic.testing.timeline import payload, seconds
 
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     from recyclic.testing.journal import Record
 
 
-class Answers(Protocol):
-    """A response with headers, as httpx has them."""
+class Headed(Protocol):
+    """A request that was sent, or its response, as httpx has them."""
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -43,6 +44,10 @@ class Court(Protocol):
         ...
 
 
+Cause: TypeAlias = "Emitted | Consumed | Clicked | Envelope | Headed"
+"""What an event may have been caused by."""
+
+
 class Emitted(Sequence[Envelope]):
     """The emissions that matched. A sequence of envelopes; `data` and `id` where there is exactly one."""
 
@@ -55,7 +60,13 @@ class Emitted(Sequence[Envelope]):
     def __len__(self) -> int:
         return len(self._emissions)
 
-    def __getitem__(self, index: Any) -> Any:
+    @overload
+    def __getitem__(self, index: int) -> Envelope: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Envelope]: ...
+
+    def __getitem__(self, index: int | slice) -> Envelope | list[Envelope]:
         """Return the envelope, or envelopes, at `index`."""
         return [emission.envelope for emission in self._emissions][index]
 
@@ -103,8 +114,8 @@ class Emitted(Sequence[Envelope]):
                 raise self._court.fail(f"{self._wanted} was emitted by {emission.by}, not by {module}")
         return self
 
-    def caused_by(self, cause: Emitted | Consumed | Envelope | Answers) -> Self:
-        """Fail unless each has `cause` (an emission, or the response to a request) in its chain of causes."""
+    def caused_by(self, cause: Cause) -> Self:
+        """Fail unless each has `cause` in its chain of causes: an event, a request or its response, or a click."""
         __tracebackhide__ = True
         wanted, names = _causes(cause, self._court)
         for emission in self._emissions:
@@ -174,7 +185,13 @@ class Consumed(Sequence[Consumption]):
     def __len__(self) -> int:
         return len(self._all)
 
-    def __getitem__(self, index: Any) -> Any:
+    @overload
+    def __getitem__(self, index: int) -> Consumption: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Consumption, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Consumption | tuple[Consumption, ...]:
         """Return the consumption, or consumptions, at `index`."""
         return self._all[index]
 
@@ -261,15 +278,19 @@ class Consumed(Sequence[Consumption]):
         return self
 
 
-def _causes(cause: Emitted | Consumed | Envelope | Answers, court: Court) -> tuple[set[str], str]:
+def _causes(cause: Cause, court: Court) -> tuple[set[str], str]:
     if isinstance(cause, Emitted):
         ids = {envelope.id for envelope in cause}
     elif isinstance(cause, Consumed):
         ids = {c.envelope.id for c in cause if c.envelope is not None}
     elif isinstance(cause, Envelope):
         ids = {cause.id}
+    elif isinstance(cause, Clicked):
+        ids = cause.keys
     else:
-        ids = {cause.headers["x-request-id"]}
+        ids = {cause.headers.get("x-request-id", "")}
+        if "" in ids:
+            raise court.fail(f"{cause!r} has no x-request-id: give a request that a client of the kit has sent")
     return ids, ", ".join(court.name_of(event_id) for event_id in sorted(ids))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from recyclic.testing.clicked import Clicked
 from recyclic.testing.journal import Journal, Kind, Record
 from recyclic.testing.matching import Difference, closest_name, differences
 from recyclic.testing.mermaid import to_mermaid
@@ -67,6 +68,20 @@ class Trace:
         if not found:
             raise self.fail(_consumption_miss(name, by, match, everyone, at, self.story))
         return Consumed(self, wanted, found)
+
+    def clicked(self, text: str = "") -> Clicked:
+        """Return what was done in a browser and has `text` in its line; `ui_host` notes clicks, fields and keys.
+
+        It caused what the page asked for from then on until it came to rest.
+        """
+        __tracebackhide__ = True
+        done = self.story.clicks
+        found = [click for click in done if text in click.text]
+        wanted = f"a click with {text!r}" if text else "a click"
+        if not found:
+            others = "\n".join(f"  {click.text}" for click in done)
+            raise self.fail(f"{wanted} was not made; " + (f"done were:\n{others}" if done else "nothing was done"))
+        return Clicked(self, wanted, found)
 
     def never(self, event: str | type[Event], **match: Any) -> None:
         """Fail if `event` was emitted with a matching payload. Certain: the act had settled."""
@@ -164,6 +179,7 @@ class Trace:
             for record in self._journal.records
             if record.envelope is not None
         }
+        causes.update({record.key: record.cause for record in self._journal.records if record.cause})
         chain: list[str] = []
         cause = causes.get(event_id)
         while cause and cause not in chain:
@@ -176,7 +192,7 @@ class Trace:
         for record in self._journal.records:
             if record.envelope_id == event_id:
                 return record.event
-            if record.kind is Kind.REQUEST and record.key == event_id:
+            if record.kind in {Kind.REQUEST, Kind.CLICK} and record.key == event_id:
                 return record.text
         return event_id
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from recyclic.testing.journal import Journal, Kind
+from recyclic.testing.journal import CAUSE_HEADER, Journal, Kind
 from recyclic.testing.story import is_own_code, short_path
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ class Door:
         key, scope = self._key(scope)
         status = "no answer"
         self.in_flight[key] = text
-        self._journal.write(Kind.REQUEST, key=key, text=text)
+        self._journal.write(Kind.REQUEST, key=key, text=text, cause=_header(scope, CAUSE_HEADER))
 
         async def noting_send(message: Message) -> None:
             nonlocal status
@@ -209,13 +209,16 @@ class Door:
 
     def _key(self, scope: Scope) -> tuple[str, Scope]:
         """Return the request's id, given to it here unless its sender chose one; it is the cause of its events."""
-        name = b"x-request-id"
-        sent = next((value.decode("latin-1") for header, value in scope["headers"] if header == name), "")
+        sent = _header(scope, "x-request-id")
         self._count += 1
         key = sent or f"request-{self._count:04}"
         if sent:
             return key, scope
-        return key, {**scope, "headers": [*scope["headers"], (name, key.encode())]}
+        return key, {**scope, "headers": [*scope["headers"], (b"x-request-id", key.encode())]}
+
+
+def _header(scope: Scope, name: str) -> str:
+    return next((value.decode("latin-1") for header, value in scope["headers"] if header == name.encode()), "")
 
 
 _POOLS = ("asyncio_", "AnyIO worker", "ThreadPoolExecutor-")

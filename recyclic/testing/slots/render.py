@@ -224,6 +224,7 @@ class UiHost:
             page,
             left_out=tuple(fault.extension for fault in hanging),
             hangs=lambda url: any(fault.concerns(url) for fault in hanging),
+            noted=self.host.journal.click,
         )
         opened = Opened(stance, page, context, traffic, self._trace)
         self.opened.append(opened)

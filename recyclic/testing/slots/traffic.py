@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from recyclic.testing.journal import CAUSE_HEADER
 
 if TYPE_CHECKING:
     from playwright.async_api import ConsoleMessage, Error, Page, Request, Response
@@ -54,6 +57,8 @@ class Traffic:
     """Extensions that may stay loading: their chunk was made to hang."""
     hangs: Callable[[str], bool] = lambda _url: False
     """Says of a URL whether it was made to hang."""
+    noted: Callable[[str], str] = lambda _text: ""
+    """Writes into the journal what is done, and returns the id that the page's requests are to name."""
     exchanges: list[Exchange] = field(default_factory=list)
     console: list[str] = field(default_factory=list)
     uncaught: list[str] = field(default_factory=list)
@@ -83,6 +88,16 @@ class Traffic:
             for exchange in self.exchanges
             if exchange.path.startswith("/api/") or exchange.failure or (exchange.status or 0) >= 400
         ]
+
+    @asynccontextmanager
+    async def caused_by(self, text: str) -> AsyncIterator[None]:
+        """Note what is done inside the block, and let every request of the page inside it name it as its cause."""
+        await self.page.set_extra_http_headers({CAUSE_HEADER: self.noted(text)})
+        try:
+            yield
+        finally:
+            if not self.page.is_closed():
+                await self.page.set_extra_http_headers({})
 
     async def settled(self, seconds: float) -> None:
         """Return when nothing is being fetched or loaded, in two frames one after the other.

@@ -218,16 +218,19 @@ class View:
         await expect(self._scope()).to_match_aria_snapshot(wanted, timeout=PATIENCE * 1000)
 
     async def _click(self, wanted: _Wanted) -> None:
-        await wanted.within(self._scope()).click(timeout=PATIENCE * 1000)
-        await self._traffic.settled(PATIENCE)
+        async with self._traffic.caused_by(f"click {wanted} in {self.title}"):
+            await wanted.within(self._scope()).click(timeout=PATIENCE * 1000)
+            await self._traffic.settled(PATIENCE)
 
     async def _fill(self, wanted: _Wanted, value: str) -> None:
-        await wanted.within(self._scope()).fill(value, timeout=PATIENCE * 1000)
-        await self._traffic.settled(PATIENCE)
+        async with self._traffic.caused_by(f"fill {wanted} in {self.title}"):
+            await wanted.within(self._scope()).fill(value, timeout=PATIENCE * 1000)
+            await self._traffic.settled(PATIENCE)
 
     async def _press(self, key: str) -> None:
-        await self._page.keyboard.press(key)
-        await self._traffic.settled(PATIENCE)
+        async with self._traffic.caused_by(f"press {key} in {self.title}"):
+            await self._page.keyboard.press(key)
+            await self._traffic.settled(PATIENCE)
 
     # Failing.
 
