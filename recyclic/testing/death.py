@@ -134,10 +134,11 @@ class AtBoundaries(Fault):
 
     async def die(self, boundary: Boundary, host: ModuleHost, last_words: Callable[[], None]) -> None:
         """Let the worker die here. Never returns: the dead do nothing more."""
-        if boundary.step not in {"hand_over", "commit"}:
+        if boundary.step not in {"hand_over", "commit"} and (boundary.step, boundary.side) != ("ack", "after"):
             await host.relayed()
         last_words()
         self._bite(host, f"the worker dies {boundary}")
+        host.has_bitten(self)
         host.die_and_restart()
         await asyncio.get_running_loop().create_future()
 
@@ -160,8 +161,10 @@ class Recorder(AtBoundaries):
 
     async def at(self, boundary: Boundary, host: ModuleHost, last_words: Callable[[], None]) -> None:
         """Remember it."""
-        del host, last_words
-        self.crossed[boundary] = None
+        del last_words
+        if boundary not in self.crossed:
+            self.crossed[boundary] = None
+            host.has_crossed(self, boundary)
 
 
 class Death(AtBoundaries):

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from recyclic.core.events.subscription import Delivery
     from recyclic.core.module_loader import ModuleRegistry
+    from recyclic.testing.death import Boundary
     from recyclic.testing.workers.worker import Worker
 
 _SECRET = "recyclic.testing signs its cookies with this key"  # noqa: S105 - it protects nothing
@@ -153,9 +154,7 @@ class ModuleHost:
         self._check_here()
         async with self._faulty(active, None):
             yield
-            deadline = self._loop.time() + _BITE_SECONDS
-            while any(not fault.bites for fault in active) and self._loop.time() < deadline:
-                await self.journal.next_change(self.journal.version, deadline - self._loop.time())
+            await self.bitten(active)
 
     async def settle(self) -> None:
         """Wait until the system is idle: everything delivered and acked, nothing under way.
@@ -219,7 +218,7 @@ class ModuleHost:
     @property
     def restarting(self) -> bool:
         """Whether a killed worker's successor is still being started."""
-        return self._rebirth is not None
+        return self._rebirth is not None or bool(self.team.reviving)
 
     def work(self) -> Work:
         """Return what this process has under way."""
@@ -228,7 +227,7 @@ class ModuleHost:
     @property
     def has_died(self) -> bool:
         """Whether a worker of this host was killed: what it held is free when its lease is over."""
-        return bool(self._dead)
+        return bool(self._dead) or self.team.have_died
 
     @property
     def timeline(self) -> str:
@@ -280,6 +279,19 @@ class ModuleHost:
         deadline = self._loop.time() + _BITE_SECONDS
         while self._loop.time() < deadline and (self.journal.unsent or await self.life.outbox_depth()):
             await self.journal.next_change(self.journal.version, NOTICE)
+
+    async def bitten(self, active: Sequence[Fault]) -> None:
+        """Wait, for a while, until each of these faults has bitten."""
+        deadline = self._loop.time() + _BITE_SECONDS
+        while any(not fault.bites for fault in active) and self._loop.time() < deadline:
+            await self.journal.next_change(self.journal.version, deadline - self._loop.time())
+
+    def has_bitten(self, fault: Fault) -> None:
+        """A fault that worker processes know has bitten here: it bites once, wherever."""
+        self.team.tell_of_bite(fault)
+
+    def has_crossed(self, fault: Fault, boundary: Boundary) -> None:
+        """A boundary was crossed here; the recorder itself remembers."""
 
     def die_and_restart(self) -> None:
         """Let the worker die now, and begin to start its successor."""
@@ -394,10 +406,12 @@ class ModuleHost:
             if fault in self.active_faults or fault.bites:
                 raise KitError(f"{fault} was used before: build a new one for each use")
         self.active_faults += active
+        self.team.hand_out(self.active_faults)
         try:
             yield
         finally:
             self.active_faults = [fault for fault in self.active_faults if fault not in active]
+            self.team.hand_out(self.active_faults)
         unused = [
             f"{fault} never bit: nothing that happened was its business"
             for fault in active

@@ -54,11 +54,16 @@ async def repeating(item: pytest.Item, host: ModuleHost) -> AsyncIterator[None]:
         yield
         return
     host.active_faults.append(repetition.fault)
+    host.team.hand_out(host.active_faults)
     yield
     if has_failed(item):
         return
     await host.settle()
+    if repetition.fault.must_bite:
+        await host.bitten([repetition.fault])
+        await host.settle()
     host.active_faults.remove(repetition.fault)
+    host.team.hand_out(host.active_faults)
     repetition.emitted = host.emitted_by_modules()
     if repetition.fault.must_bite and not repetition.fault.bites:
         raise StrictError(f"{repetition.fault} never bit: nothing that happened was its business\n\n{host.timeline}")

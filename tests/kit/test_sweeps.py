@@ -180,3 +180,29 @@ def test_it_works_in_several_test_processes(fake_kit):
     result = fake_kit.run("@faults.everywhere" + ONCE, "-n", "2", marks=IDEMPOTENT)
     result.assert_outcomes(passed=1)
     assert "recyclic: 1 test repeated: 6 deaths" in result.outlines
+
+
+def test_on_a_server_real_processes_are_killed(fake_kit):
+    """The till's own process hands over, the worker handles: each dies at its boundaries, the worker by SIGKILL."""
+    marks = """
+pids = set()
+
+class PidModule(BooksModule):
+    async def book(self, session_id: str, **data):
+        pass
+
+pytestmark = [pytest.mark.modules(TillModule, PidModule), pytest.mark.workers(1)]
+"""
+    source = """
+    @faults.everywhere
+    async def test_close(module_host):
+        pids.add(module_host.workers[0].pid)
+        async with module_host.act("close") as trace:
+            await module_host.http.post("/api/modules/till/close/a")
+        trace.consumed("sale_closed", by="pid").ok()
+        if len(pids) == 4:
+            assert module_host.workers[0].pid not in pids, "it was killed and started anew"
+    """
+    result = fake_kit.run(source, backend=False, marks=marks)
+    result.assert_outcomes(passed=1)
+    assert "recyclic: 1 test repeated: 6 deaths" in result.outlines

@@ -13,7 +13,7 @@ import pytest
 
 from recyclic import Event, ModuleBase
 from recyclic.core.events.event import Envelope, EventMeta
-from recyclic.testing import ANY, KitError, SettleError, StrictError, boot_modules
+from recyclic.testing import ANY, KitError, SettleError, StrictError, boot_modules, faults
 from recyclic.testing.journal import Journal, Kind
 from recyclic.testing.workers.publisher import Publisher
 
@@ -321,3 +321,17 @@ async def started(host):
 
 def opened(host):
     (Path(host.config.data_dir) / "gate").touch()
+
+
+@pytest.mark.parametrize(("at", "entries"), [("before_handler", 1), ("emit..ack", 2), ("handler..ack", 2)])
+async def test_a_fault_kills_a_real_process_where_it_says(host, at, entries):
+    """With SIGKILL, once, in whichever process the event is; another is started in its place."""
+    before = {worker.pid for worker in host.workers}
+    async with host.act("close", faults.kill_worker(at=at, module="books")) as trace:
+        await close(host)
+    trace.consumed("sale_closed", by="books").ok(attempts=2)
+    trace.emitted("entry_written").times(entries)
+    assert len(before & {worker.pid for worker in host.workers}) == 1
+    async with host.act("go on") as trace:
+        await close(host, "b")
+    trace.consumed("sale_closed", by="books").ok(attempts=1)

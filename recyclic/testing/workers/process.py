@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from recyclic.core.clock import Clock, SystemClock
 from recyclic.core.events.cancellation import cancelled
@@ -17,6 +19,8 @@ from recyclic.core.events.streams import RedisStreams
 from recyclic.core.redis import connect
 from recyclic.testing.assembly import assemble
 from recyclic.testing.clock import VirtualClock
+from recyclic.testing.commits import heed_commits
+from recyclic.testing.fault import Fault, delivery_now
 from recyclic.testing.journal import Journal, Kind, Record
 from recyclic.testing.logs import plain_logs
 from recyclic.testing.strict import Strictness
@@ -29,9 +33,12 @@ from recyclic.testing.workers.publisher import Publisher
 
 if TYPE_CHECKING:
     from recyclic.core.events.subscription import Delivery
-    from recyclic.testing.faults import Fault
+    from recyclic.testing.death import Boundary
+    from recyclic.testing.host import ModuleHost
     from recyclic.testing.workers.order import Order
 
+RELAY_SECONDS = 2.0
+"""Real seconds that a death waits for the outbox to be empty, so that it is the handler's death alone."""
 _LISTENING = ("news", "tails", "ping")
 """Operations that change nothing, and nothing waits for them."""
 
@@ -54,7 +61,7 @@ def main(order: Order, end: socket.socket) -> None:
 async def _run(order: Order, channel: Channel) -> None:
     plain_logs()
     process = WorkerProcess(order, channel)
-    with process.watch.installed(asyncio.get_running_loop()):
+    with process.watch.installed(asyncio.get_running_loop()), heed_commits(cast("ModuleHost", process)):
         await process.live()
 
 
@@ -101,6 +108,7 @@ class WorkerProcess:
         self.watch = TaskWatch(self.journal)
         self.strict = Strictness(self.journal, self.watch, {})
         self.active_faults: list[Fault] = []
+        self._handed: list[Fault] = []
         self._order = order
         self._channel = channel
         self._seen = 0
@@ -136,9 +144,39 @@ class WorkerProcess:
         """Wrap the call of a handler: name the owner of its tasks, and tell of those that it leaves behind."""
         self._telling.name_entry(delivery.entry_id)
         text = f"{delivery.module} handling {delivery.envelope.event}"
-        with self.watch.owned_by(text, life, passing=True) as owner:
-            await call()
+        token = delivery_now.set(delivery)
+        try:
+            with self.watch.owned_by(text, life, passing=True) as owner:
+                for fault in self.active_faults:
+                    call = partial(fault.around_handler, cast("ModuleHost", self), delivery, call)
+                await call()
+        finally:
+            delivery_now.reset(token)
         self._channel.send("left", [str(origin) for origin in self.watch.left_by(owner)])
+
+    async def relayed(self) -> None:
+        """Wait, for a while, until the outbox is empty."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + RELAY_SECONDS
+        while loop.time() < deadline and await self.life.outbox_depth():
+            await self.journal.next_change(self.journal.version, deadline - loop.time())
+
+    def owner_of(self, event: str, group: str) -> str:
+        """Return the module that a group belongs to."""
+        pairs = {subscription.pair: subscription.module for subscription in self.life.broker.subscriptions}
+        return pairs.get((event, group), group)
+
+    def has_crossed(self, fault: Fault, boundary: Boundary) -> None:
+        """Tell the test of a boundary."""
+        self._channel.send("crossed", self._handed.index(fault), boundary)
+
+    def has_bitten(self, fault: Fault) -> None:
+        """Tell the test that a fault kills this process now."""
+        self._channel.send("dies", self._handed.index(fault))
+
+    def die_and_restart(self) -> None:
+        """Die as a killed process does; the test starts another."""
+        os.kill(os.getpid(), signal.SIGKILL)
 
     async def _until_told(self, publishing: asyncio.Task[None]) -> None:
         """Wait for the word to stop; a publisher that fails ends the process, for the test sees nothing any more."""
@@ -177,6 +215,10 @@ class WorkerProcess:
                 self.life.broker.pause(module)
             case "resume", (str(module),):
                 self.life.broker.resume(module)
+            case "faults", (list(handed),):
+                self.active_faults, self._handed = handed, handed
+            case "bitten", (int(index),):
+                self._handed[index].bites += 1
             case "stop", ():
                 self._stop.set()
             case _:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextvars import Context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recyclic.testing.clock import VirtualClock
+from recyclic.testing.death import AtBoundaries
 from recyclic.testing.doubles import Received, Spy
 from recyclic.testing.journal import Kind
 from recyclic.testing.work import Work
@@ -17,6 +19,7 @@ from recyclic.testing.workers.worker import Condition, Worker
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from recyclic.testing.fault import Fault
     from recyclic.testing.host import ModuleHost
 
 
@@ -28,6 +31,11 @@ class Team:
         self.workers: list[Worker] = [Worker(self, number, self._order) for number in range(1, size + 1)]
         self.deaths: list[str] = []
         """What is to be said of those that died by themselves."""
+        self.reviving: set[asyncio.Task[None]] = set()
+        """The restarts of processes that a fault has killed."""
+        self.have_died = False
+        """Whether a fault has killed one: what it held is free when its lease is over."""
+        self._handed: list[AtBoundaries] = []
 
     async def start(self, url: str) -> None:
         """Start all at once."""
@@ -38,6 +46,8 @@ class Team:
 
     async def stop(self) -> None:
         """End all, in order."""
+        if self.reviving:
+            await asyncio.wait(self.reviving)
         await asyncio.gather(*(worker.stop() for worker in self.workers if worker.is_alive))
 
     async def restart(self) -> None:
@@ -53,6 +63,16 @@ class Team:
         paused = [worker for worker in self.workers if worker.condition is Condition.PAUSED]
         calls = [record for worker in paused for record in worker.running.values()]
         return Counter((record.event, record.envelope_id, record.group) for record in calls)
+
+    def hand_out(self, active: Sequence[Fault]) -> None:
+        """Have the processes die, or note what they cross, as these faults say; the others are the test's own."""
+        self._handed = [fault for fault in active if isinstance(fault, AtBoundaries)]
+        self.broadcast("faults", self._handed)
+
+    def tell_of_bite(self, fault: Fault) -> None:
+        """Tell every process that a fault has bitten."""
+        if fault in self._handed:
+            self.broadcast("bitten", self._handed.index(fault))
 
     def drain(self) -> None:
         """Take over all that was told."""
@@ -93,6 +113,13 @@ class Team:
             case "end":
                 for kind, text in values[0]:
                     self.told(worker, kind, text)
+            case "crossed":
+                index, boundary = values
+                self._handed[index].crossed[boundary] = None
+            case "dies":
+                self._handed[values[0]].bites += 1
+                self.tell_of_bite(self._handed[values[0]])
+                self._dies(worker)
             case "failed":
                 self.note(f"{worker} fails: {values[0]}")
             case _:
@@ -116,6 +143,20 @@ class Team:
         for record in worker.running.values():
             self._host.journal.handler_died(record)
         worker.running.clear()
+        self._host.journal.changed()
+
+    def _dies(self, worker: Worker) -> None:
+        """A fault kills a process, with SIGKILL: start another in its place."""
+        worker.condition = Condition.KILLED
+        self.have_died = True
+        reviving = asyncio.create_task(worker.revive(), name=f"recyclic kit revives {worker}", context=Context())
+        self.reviving.add(reviving)
+        reviving.add_done_callback(self._revived)
+
+    def _revived(self, reviving: asyncio.Task[None]) -> None:
+        self.reviving.discard(reviving)
+        if not reviving.cancelled() and reviving.exception() is not None:
+            self.deaths.append(f"no process could be started in place of one that died: {reviving.exception()}")
         self._host.journal.changed()
 
     def _record(self, worker: Worker, kind: Kind, values: dict[str, Any]) -> None:

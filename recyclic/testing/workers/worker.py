@@ -115,6 +115,14 @@ class Worker:
         await self.start()
         self._team.note(f"{self} is started")
 
+    async def revive(self) -> None:
+        """Wait for the end of a process that is being killed, and start another in its place."""
+        if self._process is not None:
+            await asyncio.to_thread(self._process.join, BOOT_SECONDS)
+        self._bury()
+        await self.start()
+        self._team.note(f"{self} is started")
+
     async def start(self) -> None:
         """Start the process, and return when it consumes."""
         order = self._order(self.number)
