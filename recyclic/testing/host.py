@@ -28,6 +28,7 @@ from recyclic.testing.logs import plain_logs
 from recyclic.testing.matching import closest_name
 from recyclic.testing.plan import Plan
 from recyclic.testing.report import KitError, Setting, SettleError, StrictError, TraceError, failure_text, story_text
+from recyclic.testing.resources import ResourceWatch
 from recyclic.testing.settle import NOTICE, Settling
 from recyclic.testing.story import tell
 from recyclic.testing.strict import TEST, Strictness
@@ -69,7 +70,8 @@ class ModuleHost:
             self.clock.on_change = self.journal.changed
             self.clock.on_wake, self.clock.on_wait = self.watch.stir, self.watch.rest
         self.door = Door(lambda: self.app, self.journal, self.watch, lambda: self.life)
-        self.strict = Strictness(self.journal, self.watch, plan.allow)
+        self.resources = ResourceWatch(self.watch)
+        self.strict = Strictness(self.journal, self.watch, self.resources, plan.allow)
         self.active_faults: list[Fault] = []
         self.outstanding: tuple[str, ...] = ()
         self.config: Config
@@ -344,6 +346,7 @@ class ModuleHost:
             stack.callback(self.journal.file.close)
         self._open_streams = await stack.enter_async_context(backend(self.plan.backend).open())
         stack.enter_context(self.watch.installed(self._loop))
+        stack.enter_context(self.resources.installed(self._loop))
         stack.enter_context(heed_commits(self))
         stack.push_async_callback(self._end)
         stack.callback(self.strict.end)

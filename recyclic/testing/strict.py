@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from recyclic.testing.journal import Journal, Kind, Record
 from recyclic.testing.matching import closest_name
 from recyclic.testing.report import KitError
+from recyclic.testing.resources import ResourceWatch
 from recyclic.testing.story import place_of
 from recyclic.testing.watch import Origin, TaskWatch, describe_thread, threads
 
@@ -21,6 +22,9 @@ KINDS: Final[Mapping[str, str]] = {
     "refused_events": "a module emitted an event that it does not declare, or whose payload does not fit",
     "tasks": "a handler left a task behind, or a task outlived the host",
     "threads": "a thread outlived the host",
+    "timers": "a timer (loop.call_later) outlived the host",
+    "sockets": "a socket was left open",
+    "connections": "a connection to a Redis was left open",
 }
 """What is strict; each can be allowed by `@pytest.mark.allow(<kind>="the reason")`."""
 
@@ -49,8 +53,9 @@ def check_allowed(allow: Mapping[str, object]) -> None:
 class Strictness:
     """Collects what nobody asked for in the life of one host."""
 
-    def __init__(self, journal: Journal, watch: TaskWatch, allow: Mapping[str, str]) -> None:
+    def __init__(self, journal: Journal, watch: TaskWatch, resources: ResourceWatch, allow: Mapping[str, str]) -> None:
         check_allowed(allow)
+        self._resources = resources
         self._journal = journal
         self._watch = watch
         self._allow = allow
@@ -81,7 +86,8 @@ class Strictness:
 
     async def leaks(self) -> list[tuple[str, str]]:
         """Return what outlived the host, each with its kind."""
-        return [*await self._tasks(), *await self._leaked_threads()]
+        tasks = await self._tasks()
+        return [*tasks, *self._resources.left(asyncio.get_running_loop()), *await self._leaked_threads()]
 
     def _records(self) -> Iterator[tuple[str, str]]:
         for record in self._journal.records:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+
 _owner: ContextVar[Owner | None] = ContextVar("recyclic_kit_owner", default=None)
 
 
@@ -138,7 +139,7 @@ class TaskWatch:
         context = options.get("context")
         owner = _owner.get() if context is None else context.get(_owner)
         if owner is not None and owner.watch is self:
-            self._origins[task] = Origin(owner, _creator(), getattr(coroutine, "__qualname__", repr(coroutine)))
+            self._origins[task] = Origin(owner, creator(), getattr(coroutine, "__qualname__", repr(coroutine)))
             self._alive.add(task)
             if asyncio.current_task(loop) in self._stirred:
                 self._stirred.add(task)
@@ -152,9 +153,9 @@ class TaskWatch:
         self._journal.changed()
 
 
-def _creator() -> str:
+def creator(above: int = 2) -> str:
     """Return the line that starts a task: the project's own one that is nearest, else the nearest outside asyncio."""
-    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 - inspect.stack() reads files and is slow
+    frame: FrameType | None = sys._getframe(above)  # noqa: SLF001 - inspect.stack() reads files and is slow
     nearest = ""
     while frame is not None:
         name = frame.f_code.co_filename

@@ -11,6 +11,7 @@ from recyclic.testing import boot_modules
 
 SHOP = """
 import asyncio
+import socket
 import threading
 
 import pytest

@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 import pytest
 
+from recyclic.core.redis import spawn_server
 from recyclic.testing.backends import backend
 
 pytestmark = pytest.mark.slow  # pytest inside pytest
@@ -195,6 +196,16 @@ def test_a_fault_that_never_bit_fails(fake_kit):
             "a task was left behind: EventBus.emit created at test_shop.py:{line} by clumsy handling sale_closed",
         ),
         (
+            "timers",
+            "asyncio.get_running_loop().call_later(3600, print)",
+            "a timer was left, due in 3600 s: created at test_shop.py:{line} by clumsy handling sale_closed",
+        ),
+        (
+            "sockets",
+            "left.extend(socket.socketpair())",
+            "a socket was left open: created at test_shop.py:{line} by clumsy handling sale_closed",
+        ),
+        (
             "threads",
             "threading.Thread(target=stop.wait, name='watcher', daemon=True).start()",
             "a thread outlived the host: 'watcher' at ",
@@ -204,6 +215,7 @@ def test_a_fault_that_never_bit_fails(fake_kit):
 def test_what_nobody_asked_for_fails_unless_it_is_allowed_with_a_reason(fake_kit, kind, body, problem):
     source = f"""
 stop = threading.Event()
+left = []
 
 class ClumsyModule(BooksModule):
     async def book(self, **data):
@@ -216,6 +228,8 @@ async def test_close(module_host):
 
 def test_end():
     stop.set()
+    for one in left:
+        one.close()
 """
     both = {"handler_errors", "dead_letters"}
     kinds = both if kind in both else {kind}
@@ -226,3 +240,40 @@ def test_end():
     assert block(result, expected, "timeline")[0].startswith(expected)
     allowed = ", ".join(f"{one}='because'" for one in sorted(kinds))
     fake_kit.run(source.format(mark=f"@pytest.mark.allow({allowed})")).assert_outcomes(passed=2)
+
+
+def test_a_connection_to_a_redis_of_its_own_is_named_with_its_line(fake_kit, tmp_path_factory):
+    process = spawn_server(tmp_path_factory.mktemp("r"), persistent=False)
+    try:
+        result = fake_kit.run(
+            f"""
+        from redis.asyncio import Redis
+
+        class ClumsyModule(BooksModule):
+            async def startup(self, app, config):
+                self.client = Redis.from_url({process.url!r})
+                await self.client.ping()
+
+        kept = []
+
+        @pytest.mark.modules(TillModule, ClumsyModule)
+        async def test_close(module_host):
+            kept.append(module_host.module("clumsy").client)
+
+        @pytest.mark.modules(TillModule, ClumsyModule)
+        @pytest.mark.allow(connections="the client's pool is closed with the process")
+        async def test_allowed(module_host):
+            kept.append(module_host.module("clumsy").client)
+
+        async def test_end():
+            for client in kept:
+                await client.connection_pool.disconnect(inuse_connections=True)
+        """,
+            marks="pytestmark = pytest.mark.asyncio(loop_scope='session')\n",
+        )
+        result.assert_outcomes(passed=3, errors=1)
+        expected = "a Redis connection was left open, to "
+        printed = block(result, expected, "timeline")[0]
+        assert printed.endswith(f": created at test_shop.py:{fake_kit.line('await self.client.ping')} by the host")
+    finally:
+        process.stop()

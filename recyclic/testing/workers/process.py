@@ -23,6 +23,7 @@ from recyclic.testing.commits import heed_commits
 from recyclic.testing.fault import Fault, delivery_now
 from recyclic.testing.journal import Journal, Kind, Record
 from recyclic.testing.logs import plain_logs
+from recyclic.testing.resources import ResourceWatch
 from recyclic.testing.strict import Strictness
 from recyclic.testing.watch import TaskWatch
 from recyclic.testing.work import Work
@@ -61,7 +62,8 @@ def main(order: Order, end: socket.socket) -> None:
 async def _run(order: Order, channel: Channel) -> None:
     plain_logs()
     process = WorkerProcess(order, channel)
-    with process.watch.installed(asyncio.get_running_loop()), heed_commits(cast("ModuleHost", process)):
+    loop = asyncio.get_running_loop()
+    with process.watch.installed(loop), process.resources.installed(loop), heed_commits(cast("ModuleHost", process)):
         await process.live()
 
 
@@ -106,7 +108,8 @@ class WorkerProcess:
         self._telling = TellingJournal(self.clock.now, channel, self._changed)
         self.journal: Journal = self._telling
         self.watch = TaskWatch(self.journal)
-        self.strict = Strictness(self.journal, self.watch, {})
+        self.resources = ResourceWatch(self.watch)
+        self.strict = Strictness(self.journal, self.watch, self.resources, {})
         self.active_faults: list[Fault] = []
         self._handed: list[Fault] = []
         self._order = order
