@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from recyclic.config import Config
 from recyclic.testing import flow_record
 from recyclic.testing.assembly import Choice, Deps
+from recyclic.testing.deadline import Patience
 from recyclic.testing.host import ModuleHost
 from recyclic.testing.plan import Plan
 
@@ -54,7 +55,7 @@ async def boot_modules(  # noqa: PLR0913 - each is one thing a test may want to 
         settings=settings or {},
         backend=backend,
         clock=clock,
-        settle_within=settle_within,
+        patience=Patience(settle_within),
         allow=allow or {},
         rerun=rerun,
         serve_ui=serve_ui,

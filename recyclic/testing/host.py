@@ -392,15 +392,14 @@ class ModuleHost:
 
     async def _settled(self, title: str, start: int) -> None:
         __tracebackhide__ = True
-        reading = await self._settling.settle(self.plan.settle_within)
+        reading = await self._settling.settle(self.plan.patience.left)
         self.outstanding = tuple(reading.lines(self))
         if reading.deaths:
             story = story_text(f"timeline of {title}", self.journal.since(start), self.setting())
             raise StrictError(failure_text("\n".join(reading.deaths), story))
         if not reading.idle:
             story = story_text(f"timeline of {title}", self.journal.since(start), self.setting())
-            limit = f"{self.plan.settle_within:g} s"
-            raise SettleError(failure_text(f"{title} did not come to rest within {limit}", story))
+            raise SettleError(failure_text(f"{title} did not come to rest within {self.plan.patience}", story))
 
     @asynccontextmanager
     async def _faulty(self, active: Sequence[Fault], trace: Trace | None) -> AsyncIterator[None]:
@@ -426,7 +425,7 @@ class ModuleHost:
     async def _annotate(self, error: Exception, trace: Trace) -> None:
         """Let an exception carry the timeline, unless its text has it; complete where the system comes to rest soon."""
         if not isinstance(error, TraceError | SettleError | StrictError | KitError):
-            reading = await self._settling.settle(min(_NOTE_SECONDS, self.plan.settle_within))
+            reading = await self._settling.settle(min(_NOTE_SECONDS, self.plan.patience.left))
             trace.close()
             self.outstanding = tuple(reading.lines(self))
             error.add_note(f"\n{trace}")

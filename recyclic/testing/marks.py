@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import os
 import shlex
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +17,7 @@ from recyclic.testing.errors import KitError
 
 if TYPE_CHECKING:
     from recyclic.config import Config
+    from recyclic.testing.deadline import Patience
     from recyclic.testing.host import ModuleHost
     from recyclic.testing.plan import Plan
 
@@ -33,6 +36,8 @@ HOSTS: Final = ("module_host", "ui_host")
 _OPTIONS: Final = {"deps": ("stub", "direct", "all"), "stub": (), "clock": ("virtual", "real"), "classes": ()}
 
 host_key: Final = pytest.StashKey["ModuleHost"]()
+started_key: Final = pytest.StashKey[float]()
+prompted_key: Final = pytest.StashKey[bool]()
 failed_key: Final = pytest.StashKey[bool]()
 kept_key: Final = pytest.StashKey[bool]()
 """Whether the test's journal is kept."""
@@ -108,7 +113,7 @@ def plan_of(request: pytest.FixtureRequest, backend: str) -> Plan:
         spare_settings=True,
         backend=backend,
         clock=mark.kwargs.get("clock", "virtual"),
-        settle_within=float(request.config.getini("recyclic_settle_within")),
+        patience=patience_of(item),
         workers=next((int(mark.args[0]) for mark in item.iter_markers("workers")), 0),
         allow={kind: reason for mark in _marks(item, "allow") for kind, reason in mark.kwargs.items()},
         rerun=rerun(item),
@@ -117,10 +122,33 @@ def plan_of(request: pytest.FixtureRequest, backend: str) -> Plan:
     )
 
 
+def patience_of(item: pytest.Item) -> Patience:
+    """Return how long a test's hosts are waited for: never beyond its own timeout, where pytest-timeout has one."""
+    from recyclic.testing.deadline import Patience, is_debugged  # noqa: PLC0415 - kept out of the plugin's import
+
+    seconds = float(item.config.getini("recyclic_settle_within"))
+    return Patience(
+        seconds,
+        _own_timeout(item),
+        item.stash.get(started_key, time.monotonic()),
+        lambda: item.config.stash.get(prompted_key, False) or is_debugged(),
+    )
+
+
+def _own_timeout(item: pytest.Item) -> float | None:
+    """Return the seconds after which pytest-timeout ends a test; it asks the marker, the option, the environment."""
+    if not item.config.pluginmanager.hasplugin("timeout"):
+        return None
+    mark = item.get_closest_marker("timeout")
+    marked = (*mark.args, mark.kwargs.get("timeout"))[0] if mark else None
+    given = [marked, item.config.getoption("timeout", None), os.environ.get("PYTEST_TIMEOUT")]
+    given.append(item.config.getini("timeout"))
+    first = next((value for value in given if value not in {None, ""}), 0)
+    return float(first) if float(first) > 0 else None
+
+
 def kit_config(config: pytest.Config) -> Config:
     """Return which modules there are and which are enabled: `config.toml` of the root folder, or RECYCLIC_CONFIG's."""
-    import os  # noqa: PLC0415 - beside its one use
-
     from recyclic.config import Config as HostConfig  # noqa: PLC0415 - kept out of the plugin's import
 
     file = config.rootpath / "config.toml"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from recyclic.testing.deadline import Patience
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -24,7 +26,7 @@ class Plan:
     """Whether settings of modules that are not booted are left out; else they are refused."""
     backend: str = "fake"
     clock: Literal["virtual", "real"] = "virtual"
-    settle_within: float = 10.0
+    patience: Patience = field(default_factory=Patience)
     allow: Mapping[str, str] = field(default_factory=dict)
     rerun: str = ""
     serve_ui: bool = True

@@ -5,6 +5,7 @@ Loaded by its entry point in every pytest run, so it imports nothing of the host
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -26,7 +27,9 @@ from recyclic.testing.marks import (
     kept_key,
     marker_problems,
     plan_of,
+    prompted_key,
     remember,
+    started_key,
 )
 from recyclic.testing.module_fixtures import ModuleFixtures
 from recyclic.testing.slots.options import add_options as add_slot_options
@@ -132,6 +135,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError("\n".join(dict.fromkeys(problems)))
     for item in items:
         host_last(item)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Note when the test began."""
+    item.stash[started_key] = time.monotonic()
+    item.config.stash[prompted_key] = False
+
+
+def pytest_enter_pdb(config: pytest.Config) -> None:
+    """Note that someone is at a prompt: the test's own timeout no longer counts."""
+    config.stash[prompted_key] = True
 
 
 @pytest.hookimpl(wrapper=True)

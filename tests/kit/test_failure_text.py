@@ -125,6 +125,43 @@ def test_what_does_not_come_to_rest_is_named_with_its_owner(kit):
     ]
 
 
+@pytest.mark.parametrize(
+    ("mark", "options"),
+    [("@pytest.mark.timeout(0.5)", ()), ("@pytest.mark.timeout(timeout=0.5)", ()), ("", ("--timeout=0.5",))],
+)
+def test_what_is_outstanding_is_told_within_the_test_s_own_timeout(fake_kit, mark, options):
+    """pytest-timeout would end the process, or the test, without a word of what is outstanding."""
+    fake_kit.pytester.makeconftest("""
+    import sys
+
+    def pytest_addoption(parser):  # what pytest-timeout calls its marker, its option and its key
+        parser.addoption("--timeout", type=float)
+        parser.addini("timeout", "seconds")
+
+    def pytest_configure(config):
+        config.addinivalue_line("markers", "timeout(timeout): seconds")
+        config.pluginmanager.register(object(), "timeout")
+    """)
+    result = fake_kit.run(
+        f"""
+    class StuckModule(BooksModule):
+        async def book(self, **data):
+            await asyncio.Event().wait()
+
+    @pytest.mark.modules(TillModule, StuckModule)
+    {mark}
+    async def test_close(module_host):
+        async with module_host.act("close the till"):
+            await module_host.http.post("/api/modules/till/close/a")
+    """,
+        *options,
+    )
+    result.assert_outcomes(failed=1)
+    first = "recyclic.testing.errors.SettleError: act 'close the till' did not come to rest within "
+    assert block(result, first)[0] == f"{first}90% of the test's own timeout of 0.5 s"
+    assert "outstanding:" in block(result, first)
+
+
 def test_an_unexpected_handler_error_fails_at_the_end_with_its_line(kit):
     result = kit.run("""
     class ClumsyModule(BooksModule):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
 from recyclic import Event, ModuleBase
 from recyclic.core.events.outbox_rows import OutboxRows
 from recyclic.testing import boot_modules
-from recyclic.testing.deadline import Deadline
+from recyclic.testing.deadline import Deadline, Patience
 from recyclic.testing.settle import NOTICE
 
 
@@ -89,6 +90,15 @@ async def test_what_the_clock_wakes_is_waited_for_whoever_owns_it(host):
         host.clock.advance(86_400)
     trace.emitted("sale_closed", session_id="nightly").times(2)
     trace.consumed("sale_closed", by="books").times(2)
+
+
+def test_a_test_s_own_timeout_does_not_count_once_someone_looks_at_it_by_hand():
+    debugged = False
+    patience = Patience(10.0, timeout=60.0, started=time.monotonic() - 3600, debugged=lambda: debugged)
+    assert patience.left == 0
+    debugged = True
+    assert patience.left == 10.0
+    assert Patience(10.0).left == 10.0
 
 
 class Seconds:
