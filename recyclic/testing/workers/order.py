@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
+from recyclic.testing.deadline import Patience
 from recyclic.testing.workers.carried import CarriedClass
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Order:
             KitError: a class of the plan stands where no other process finds it.
         """
         classes = tuple(CarriedClass.of(one) for one in plan.choice.classes)
-        plan = replace(plan, choice=replace(plan.choice, classes=()), allow={})
+        plan = replace(plan, choice=replace(plan.choice, classes=()), allow={}, patience=Patience())
         return cls(plan=plan, classes=classes, **values)  # type: ignore[arg-type]
 
     def whole_plan(self) -> Plan:
