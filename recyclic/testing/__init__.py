@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from recyclic.testing import faults
     from recyclic.testing.boot import boot_modules
+    from recyclic.testing.clicked import Clicked
     from recyclic.testing.clock import VirtualClock
+    from recyclic.testing.consumption import Consumption
     from recyclic.testing.contract.collect import contract_tests
     from recyclic.testing.doubles import Received, Spy
     from recyclic.testing.errors import KitError, SettleError, StrictError, TraceError
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANY",
+    "Clicked",
     "Consumed",
+    "Consumption",
     "Emitted",
     "KitError",
     "ModuleHost",
@@ -37,7 +41,9 @@ __all__ = [
 
 _PLACES: Final = {
     "ANY": "matching",
+    "Clicked": "clicked",
     "Consumed": "selections",
+    "Consumption": "consumption",
     "Emitted": "selections",
     "KitError": "errors",
     "ModuleHost": "host",

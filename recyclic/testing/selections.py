@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, overload
 
 from recyclic.core.events.event import Envelope
 from recyclic.testing.clicked import Clicked
-from recyclic.testing.story import Call, Emission, place_of
+from recyclic.testing.consumption import Consumption, attempts_text
+from recyclic.testing.story import Emission, place_of
 from recyclic.testing.timeline import payload, seconds
 
 if TYPE_CHECKING:
@@ -126,52 +126,6 @@ class Emitted(Sequence[Envelope]):
         return self
 
 
-@dataclass(slots=True)
-class Consumption:
-    """One event at one consumer group: every call of its handler."""
-
-    group: str
-    envelope: Envelope | None
-    calls: list[Call]
-    letter: Record | None = None
-
-    @property
-    def attempts(self) -> int:
-        """How many times the handler was tried; a doubled delivery counts once."""
-        return max((call.delivered.attempt for call in self.calls), default=self.letter.attempt if self.letter else 0)
-
-    @property
-    def ok(self) -> bool:
-        """Whether the handler returned in the end."""
-        return bool(self.calls) and self.calls[-1].ok and self.dead is None
-
-    @property
-    def dead(self) -> Record | None:
-        """The dead letter that it became, if any."""
-        return self.letter or next((call.dead for call in self.calls if call.dead), None)
-
-    @property
-    def failures(self) -> list[Record]:
-        """The attempts that raised."""
-        return [call.ended for call in self.calls if call.ended is not None and call.failed]
-
-    @property
-    def records(self) -> list[Record | None]:
-        """Everything that was written about it."""
-        return [self.letter, *(r for call in self.calls for r in (call.delivered, call.ended, call.dead))]
-
-    def __str__(self) -> str:
-        """Return the outcome as one phrase."""
-        if self.dead:
-            return f"dead letter after {_attempts(self.attempts)}: {self.dead.text.splitlines()[0]}"
-        if self.ok:
-            return f"ok at attempt {self.attempts}"
-        if self.calls and self.calls[-1].failed:
-            error = self.failures[-1].error
-            return f"failed at attempt {self.attempts}: {type(error).__name__}: {error}"
-        return f"still running, attempt {self.attempts}"
-
-
 class Consumed(Sequence[Consumption]):
     """The consumptions that matched: one per event and consumer group."""
 
@@ -225,7 +179,7 @@ class Consumed(Sequence[Consumption]):
         if attempts is not None:
             self._each(
                 lambda c: c.attempts == attempts,
-                lambda c: f"took {_attempts(c.attempts)}, not {_attempts(attempts)}: {_failures(c)}",
+                lambda c: f"took {attempts_text(c.attempts)}, not {attempts_text(attempts)}: {_failures(c)}",
             )
         return self
 
@@ -253,7 +207,7 @@ class Consumed(Sequence[Consumption]):
         if attempts is not None:
             self._each(
                 lambda c: c.attempts == attempts,
-                lambda c: f"died after {_attempts(c.attempts)}, not {_attempts(attempts)}",
+                lambda c: f"died after {attempts_text(c.attempts)}, not {attempts_text(attempts)}",
             )
         return self
 
@@ -322,7 +276,3 @@ def _delays(delays: Sequence[float]) -> str:
 
 def _times(count: int) -> str:
     return {0: "not at all", 1: "once", 2: "twice"}.get(count, f"{count} times")
-
-
-def _attempts(count: int) -> str:
-    return "1 attempt" if count == 1 else f"{count} attempts"

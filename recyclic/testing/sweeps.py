@@ -173,8 +173,8 @@ def _repetitions(item: pytest.Item, marks: list[pytest.Mark], recorder: Fault) -
 def _broken(item: pytest.Item, repetition: Repetition, base: Repetition) -> Broken | None:
     for report in _run(item, repetition):
         if not report.passed:
-            text = report.longreprtext
-            return Broken(repetition, _first(report), text)
+            kept = [content for name, content in report.sections if name == "recyclic"]  # where it is kept
+            return Broken(repetition, _first(report), "\n\n".join([report.longreprtext, *kept]))
     if repetition.name == "doubled":
         more = {event: (base.emitted[event], n) for event, n in repetition.emitted.items() if n > base.emitted[event]}
         if more:

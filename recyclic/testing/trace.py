@@ -6,12 +6,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from recyclic.testing.clicked import Clicked
+from recyclic.testing.consumption import Consumption
 from recyclic.testing.journal import Journal, Kind, Record
 from recyclic.testing.matching import Difference, closest_name, differences
 from recyclic.testing.mermaid import to_mermaid
 from recyclic.testing.picture import to_svg
 from recyclic.testing.report import Setting, TraceError, failure_text, story_text
-from recyclic.testing.selections import Consumed, Consumption, Emitted
+from recyclic.testing.selections import Consumed, Emitted
 from recyclic.testing.sequence import sequence
 from recyclic.testing.story import Emission, Story, tell
 from recyclic.testing.timeline import payload

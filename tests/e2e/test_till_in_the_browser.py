@@ -74,7 +74,7 @@ def test_open_sell_close_and_the_books_have_it(ui_host, paheko_server, locale):
     closing.shows(role="heading", name=say["closed"]).no_uncaught_errors()
 
     trace.emitted("sale_closed", register_id=register["id"], total_cents=5_00).once()
-    trace.emitted("entry_written", amount_cents=5_00).once()
+    trace.emitted("entry_written", amount_cents=5_00).once().caused_by(trace.clicked(say["close"]).once())
     [entry] = paheko_server.entries()
     assert (entry.debits, entry.credits) == ({"530": 5_00}, {"7073": 5_00})
 

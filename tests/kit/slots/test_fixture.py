@@ -82,12 +82,13 @@ def test_failure_leaves_a_folder_and_names_it(run_alone, pytester):
     folder = "test-results/test_page.py-test_panel"
     stem = "1-modules-caisse-fr"
     names = [f"{stem}.{kind}" for kind in ("aria.yml", "console.txt", "png", "requests.txt", "trace.zip")]
-    result.stdout.fnmatch_lines([f"kept in {folder}:", *(f"  {name}" for name in names), "  timeline.txt"])
+    of_the_bus = ["journal.jsonl", "sequence.svg", "timeline.txt"]
+    result.stdout.fnmatch_lines([f"kept in {folder}:", *(f"  {name}" for name in [*names, *of_the_bus])])
     result.stdout.fnmatch_lines(
         ["E *view.ViewError: /modules/caisse (fr) does not show button named 'Nothing like it'"]
     )
     kept = pytester.path / folder
-    assert {path.name for path in kept.iterdir()} == {*names, "timeline.txt"}
+    assert {path.name for path in kept.iterdir()} == {*names, *of_the_bus}
     assert (kept / f"{stem}.png").read_bytes().startswith(b"\x89PNG")
     assert "error: a word" in (kept / f"{stem}.console.txt").read_text()
     assert "GET /api/ui 200" in (kept / f"{stem}.requests.txt").read_text()

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from recyclic.core.module_base import ModuleBase
-from recyclic.testing import KitError
+from recyclic.testing import KitError, TraceError
 from recyclic.testing.slots import ViewError
 
 pytestmark = [pytest.mark.slow, pytest.mark.modules("caisse", "paheko")]
@@ -56,6 +56,25 @@ def test_a_click_is_on_the_bus_when_the_act_ends(ui_host, paheko_server, sale):
     trace.consumed("sync_requested", by="paheko").ok(attempts=1)
     trace.nothing_else()
     slot.shows(text="Synchronisation demandée")
+
+
+def test_a_chain_of_causes_begins_at_the_click(ui_host, paheko_server, sale):
+    slot = ui_host.render("sale_details", sale_id=sale.id)
+    ask = f"fetch('/api/modules/paheko/sessions/{sale.session_id}/sync', {{ method: 'POST' }})"
+    with ui_host.act("synchronise") as trace:
+        slot.click(role="button", name="Synchroniser")
+    click = trace.clicked("Synchroniser").once()
+    trace.emitted("sync_requested").caused_by(click)
+    lines = str(trace).splitlines()
+    first = lines.index("  +0 s      click button named 'Synchroniser' in sale_details (fr)")
+    assert f"  +0 s        POST /api/modules/paheko/sessions/{sale.session_id}/sync → 202" in lines[first:]
+    assert any(line.startswith("  +0 s          paheko emitted sync_requested") for line in lines[first:])
+    with pytest.raises(TraceError, match=r"^a click with 'Clore' was not made; done were:\n  click button named 'Sync"):
+        trace.clicked("Clore")
+    with ui_host.act("without a click") as after:
+        slot.do(lambda page: page.evaluate(ask))
+    with pytest.raises(TraceError, match=r"^sync_requested was not caused by click button named 'Synchroniser'"):
+        after.emitted("sync_requested").caused_by(click)
 
 
 def test_an_act_waits_for_what_a_page_has_begun(ui_host, paheko_server, sale):
