@@ -77,6 +77,11 @@ class Reading:
         )
 
     @property
+    def is_lost(self) -> bool:
+        """Whether a worker process has died by itself, and the others have done what they could do now."""
+        return bool(self.deaths) and self.exact and not self.busy
+
+    @property
     def busy(self) -> bool:
         """Whether something can go on although the clock stands still."""
         return bool(self.behind) or any(work.busy for work in self.works)
@@ -184,7 +189,7 @@ class Settling:
         while True:
             version = self._host.journal.version
             reading = await self.read()
-            if reading.idle or reading.deaths or deadline.over:
+            if reading.idle or reading.is_lost or deadline.over:
                 return reading
             if not reading.exact or self._leap(reading):
                 await asyncio.sleep(0)
