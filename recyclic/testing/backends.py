@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from recyclic.core.events.streams import RedisStreams
     from recyclic.core.redis import Client
 
-NAMES: Final = ("fake", "server", "container")
+NAMES: Final = ("fake", "server", "container", "twin")
 _SCHEMES: Final = ("redis://", "rediss://", "unix://")
 _IMAGE: Final = "redis:7-alpine"
 
@@ -31,6 +31,8 @@ class OpenStreams:
     make: Callable[[], RedisStreams]
     url: str = ""
     """Where other processes reach the same Redis; empty where none can."""
+    difference: Callable[[], str] = lambda: ""
+    """Returns where two servers that should behave alike did not; empty where they do, or where there is one."""
 
     def __call__(self) -> RedisStreams:
         """Return a new transport."""
@@ -82,6 +84,8 @@ def _build(name: str) -> Backend:
             return ServerBackend()
         case "container":
             return ContainerBackend()
+        case "twin":
+            return TwinBackend()
         case _:
             return UrlBackend(name)
 
@@ -166,6 +170,39 @@ class ServerBackend(_RealBackend):
     def _end(self) -> None:
         self._process.stop()
         shutil.rmtree(self._home, ignore_errors=True)
+
+
+class TwinBackend:
+    """A private server and the fake, that run each command both; the first difference fails the test."""
+
+    name = "twin"
+
+    def __init__(self) -> None:
+        self._server = ServerBackend()
+        self._fake = FakeBackend()
+
+    @property
+    def description(self) -> str:
+        """Names and versions."""
+        return f"twin of {self._server.description} and {self._fake.description}"
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[OpenStreams]:
+        """Yield transports to both, empty."""
+        from recyclic.core.events.bell import Bell  # noqa: PLC0415 - kept out of the plugin's import
+        from recyclic.core.events.streams import RedisStreams  # noqa: PLC0415 - kept out of the plugin's import
+        from recyclic.core.events.wires import wire_of  # noqa: PLC0415 - kept out of the plugin's import
+        from recyclic.testing.twin import Comparison, TwinWire  # noqa: PLC0415 - kept out of the plugin's import
+
+        comparison, bell = Comparison(), Bell()
+        async with self._server.open() as server, self._fake.open() as fake:
+            own, other = server().client, fake().client
+
+            def make() -> RedisStreams:
+                both = TwinWire(wire_of(own, blocking=True), wire_of(other, blocking=False), comparison)
+                return RedisStreams(own, blocking=False, bell=bell, wire=both)
+
+            yield OpenStreams(make, difference=lambda: comparison.difference)
 
 
 class UrlBackend(_RealBackend):

@@ -397,6 +397,9 @@ class ModuleHost:
         if reading.deaths:
             story = story_text(f"timeline of {title}", self.journal.since(start), self.setting())
             raise StrictError(failure_text("\n".join(reading.deaths), story))
+        if difference := self._open_streams.difference():
+            story = story_text(f"timeline of {title}", self.journal.since(start), self.setting())
+            raise StrictError(failure_text(difference, story))
         if not reading.idle:
             story = story_text(f"timeline of {title}", self.journal.since(start), self.setting())
             raise SettleError(failure_text(f"{title} did not come to rest within {self.plan.patience}", story))
