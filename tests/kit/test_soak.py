@@ -107,7 +107,7 @@ class CascadeModule(ModuleBase):
                 await self.emit(run, child)
 
     async def emit(self, run: int, tree: dict, dawdle: float = 0.0):
-        await asyncio.sleep(dawdle)
+        await asyncio.sleep(dawdle)  # work of its own, in real time
         if not tree["within"]:
             await self.bus.emit(STAGES[tree["stage"]], run=run, tree=tree)
             return

@@ -272,7 +272,7 @@ class GatedModule(BooksModule):
     async def book(self, session_id: str, total_cents: int, **data):
         gate = Path(self.app.state.config.data_dir) / "gate"
         while not gate.exists():  # noqa: ASYNC110 - another process opens the gate
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # between two looks at what another process does
         await super().book(session_id, total_cents)
 
 

@@ -71,7 +71,7 @@ class Reader:
     async def run(self, events: int, *, late: bool) -> None:
         """Read `events` of them; `late` begins when half of them are there, as a module that was disabled."""
         while late and await self._streams.length(EVENT) < events // 2:  # noqa: ASYNC110 - nobody could tell us
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # between two looks at the server
         while len(self.seen) < events:
             [entries] = await self._streams.read("reader", [(self.pair, self._chance.randint(1, 100))])
             for entry in entries or ():

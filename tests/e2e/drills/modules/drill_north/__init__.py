@@ -48,7 +48,7 @@ class DrillNorthModule(ModuleBase):
             case ["exit"]:
                 os._exit(77)
             case ["sleep", seconds]:
-                await asyncio.sleep(float(seconds))
+                await asyncio.sleep(float(seconds))  # a handler that takes real time
             case ["thread", seconds]:
                 await asyncio.to_thread(time.sleep, float(seconds))
 
