@@ -20,7 +20,8 @@ from recyclic.core.events.context import caused_by
 from recyclic.errors import PermissionDeniedError
 
 REQUEST_ID = "X-Request-Id"
-_SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
+SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
+"""What a client may name its request; another id is replaced."""
 _CODES = {
     400: "bad_request",
     401: "not_signed_in",
@@ -143,7 +144,7 @@ class RequestContext:
             await self.app(scope, receive, send)
             return
         sent = Headers(scope=scope).get(REQUEST_ID, "")
-        request_id = sent if _SAFE_ID.fullmatch(sent) else uuid.uuid4().hex
+        request_id = sent if SAFE_ID.fullmatch(sent) else uuid.uuid4().hex
         scope["request_id"] = request_id
         started = False
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from recyclic.core.http import SAFE_ID
 from recyclic.testing.journal import CAUSE_HEADER, Journal, Kind
 from recyclic.testing.story import is_own_code, short_path
 
@@ -209,13 +210,14 @@ class Door:
             self._journal.changed()
 
     def _key(self, scope: Scope) -> tuple[str, Scope]:
-        """Return the request's id, given to it here unless its sender chose one; it is the cause of its events."""
+        """Return the request's id: its sender's, where the host takes it, else one of ours; it causes its events."""
         sent = _header(scope, "x-request-id")
         self._count += 1
-        key = sent or f"request-{self._count:04}"
-        if sent:
-            return key, scope
-        return key, {**scope, "headers": [*scope["headers"], (b"x-request-id", key.encode())]}
+        if SAFE_ID.fullmatch(sent):
+            return sent, scope
+        key = f"request-{self._count:04}"
+        others = [header for header in scope["headers"] if header[0] != b"x-request-id"]
+        return key, {**scope, "headers": [*others, (b"x-request-id", key.encode())]}
 
 
 def _header(scope: Scope, name: str) -> str:

@@ -186,6 +186,26 @@ async def test_errors_that_are_expected_are_no_failure(backend):
         await close(host)
 
 
+async def test_a_request_is_the_cause_of_what_came_of_it(host):
+    """Each of two requests at once causes its own events, and no others; over the outbox, too."""
+    async with host.act() as trace:
+        first, second = await asyncio.gather(close(host, "a"), close(host, "b"))
+    for response, session in ((first, "a"), (second, "b")):
+        sale = trace.emitted("sale_closed", session_id=session).once().caused_by(response).caused_by(response.request)
+        entry = trace.emitted("entry_written", session_id=session).once().caused_by(sale).caused_by(response)
+        with pytest.raises(TraceError, match=r"^entry_written .* was not caused by POST /api/modules/till/close/"):
+            entry.caused_by(second if response is first else first)
+
+
+@pytest.mark.parametrize("sent", ["my-own-request", "short"])
+async def test_a_request_with_an_id_of_the_tests_own_is_the_cause_as_well(host, sent):
+    async with host.act() as trace:
+        answer = await host.http.post("/api/modules/till/close/a", headers={"x-request-id": sent})
+    trace.emitted("sale_closed").caused_by(answer)
+    assert str(trace).splitlines()[2].startswith("  +0 s        till emitted sale_closed")
+    assert (answer.headers["x-request-id"] == sent) is (sent == "my-own-request")  # the host takes no short ones
+
+
 async def test_a_crash_between_acts_is_survived(host):
     await close(host)
     await host.crash_worker()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import httpx
 import pytest
 
 from recyclic.core.events.event import Envelope
@@ -164,6 +165,96 @@ def test_a_near_miss_is_told_field_by_field_with_the_timeline(trace):
 )
 def test_a_broken_expectation_says_what_is_wrong(trace, question, problem):
     assert refusal(lambda: question(trace))[0] == problem
+
+
+def test_a_near_miss_inside_of_objects_and_lists_names_the_very_field(journal, trace):
+    bought = {"lines": [{"label": "Chaise", "price": {"cents": 500, "vat": 20}}], "tags": ["a", "b"], "by": {"id": 7}}
+    journal.emitted(envelope("sale_closed", "e5", **bought), "2-0")
+    after = Trace(journal, "act", len(journal) - 1, lambda: Setting("fake"), lambda: KNOWN)
+    after.emitted("sale_closed", lines=[{"label": ANY, "price": {"cents": lambda cents: cents > 1, "vat": 20}}])
+    wanted = {
+        "lines": [{"label": "Chaise", "price": {"cents": 600, "vatt": 20}}],
+        "tags": ["a"],
+        "by": {"id": 8, "name": ANY},
+    }
+    assert refusal(lambda: after.emitted("sale_closed", **wanted))[1:15] == [
+        "  lines[0].price.cents: wanted 600",
+        "                        got    500",
+        "  lines[0].price.vatt: wanted 20",
+        "                       got    no such field; did you mean 'vat'?",
+        "  lines[0].price.vat: wanted no such field",
+        "                      got    20",
+        "  tags: wanted ['a']",
+        "        got    ['a', 'b']: 2 items, not 1",
+        "  by.id: wanted 8",
+        "         got    7",
+        "  by.name: wanted ANY",
+        "           got    no such field",
+        "  in act",
+        "",
+    ]
+
+
+def test_a_chain_of_causes_goes_from_click_to_request_to_event_to_event(journal):
+    start = len(journal)
+    click = journal.click("click button named 'Clore' in /modules/caisse (fr)")
+    journal.write(Kind.REQUEST, key="r2", text="POST /api/modules/caisse/sessions/b/close", cause=click)
+    journal.emitted(envelope("sale_closed", "e6", "r2", session_id="b"), "3-0")
+    journal.emitted(envelope("entry_written", "e7", "e6", "paheko"), "3-0")
+    journal.emitted(envelope("member_created", "e8", "e7", "members"), "3-0")
+    after = Trace(journal, "act", start, lambda: Setting("fake"), lambda: KNOWN)
+    last = after.emitted("member_created")
+    request = httpx.Request("POST", "http://testserver/", headers={"x-request-id": "r2"})
+    last.caused_by(after.emitted("entry_written")).caused_by(after.emitted("sale_closed")).caused_by(request)
+    last.caused_by(httpx.Response(200, headers={"X-Request-Id": "r2"})).caused_by(after.clicked("Clore").once())
+    assert str(after).splitlines()[1:6] == [
+        "  +1 s      click button named 'Clore' in /modules/caisse (fr)",
+        "  +1 s        POST /api/modules/caisse/sessions/b/close → no answer yet",
+        "  +1 s          caisse emitted sale_closed {session_id: 'b'}",
+        "  +1 s              paheko emitted entry_written {}",
+        "  +1 s                  members emitted member_created {}",
+    ]
+    whole = Trace(journal, "act", 0, lambda: Setting("fake"), lambda: KNOWN)
+    other = whole.emitted("sale_closed", session_id="a")
+    assert refusal(lambda: other.caused_by(after.clicked()))[0] == (
+        "sale_closed {session_id: 'a'} was not caused by click button named 'Clore' in /modules/caisse (fr); "
+        "its causes: sale_closed ← POST /api/modules/caisse/sessions/a/close"
+    )
+
+
+def test_a_request_that_was_not_sent_by_the_kit_is_no_cause(trace):
+    request = httpx.Request("GET", "http://testserver/")
+    assert refusal(lambda: trace.emitted("sale_closed").caused_by(request))[0] == (
+        "<Request('GET', 'http://testserver/')> has no x-request-id: give a request that a client of the kit has sent"
+    )
+
+
+def test_clicks_are_found_by_a_part_of_their_line(journal, trace):
+    assert refusal(lambda: trace.clicked("Clore"))[0] == "a click with 'Clore' was not made; nothing was done"
+    start = len(journal)
+    journal.click("click button named 'Clore' in page")
+    journal.click("press Enter in page")
+    after = Trace(journal, "act", start, lambda: Setting("fake"), lambda: KNOWN)
+    assert after.clicked("Enter").once().texts == ["press Enter in page"]
+    assert refusal(lambda: after.clicked("Ouvrir"))[:3] == [
+        "a click with 'Ouvrir' was not made; done were:",
+        "  click button named 'Clore' in page",
+        "  press Enter in page",
+    ]
+    assert refusal(lambda: after.clicked("in page").once())[:3] == [
+        "a click with 'in page' was done 2 times, not once:",
+        "  click button named 'Clore' in page",
+        "  press Enter in page",
+    ]
+    after.nothing_else()
+
+
+def test_what_happened_can_be_shown(trace, capsys):
+    trace.show()
+    assert capsys.readouterr().out == f"{trace}\n"
+    assert trace.to_mermaid().startswith("sequenceDiagram\n")
+    assert "act &apos;" not in trace.to_svg()
+    assert "act 'close the till', on fake (fakeredis 2.40.0)" in trace.to_svg()
 
 
 def test_attempts_that_differ_are_listed(trace):
