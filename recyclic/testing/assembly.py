@@ -10,14 +10,15 @@ from recyclic.core.module_import import import_class
 from recyclic.core.module_loader import LoadedModule, ModuleRegistry
 from recyclic.core.module_source import ModuleSource, discover
 from recyclic.errors import ModuleError, Problem
-from recyclic.testing.doubles import inline_module, spy_for
+from recyclic.testing.doubles import Spy, inline_module, spy_for, unknown_event
 from recyclic.testing.matching import closest_name
 from recyclic.testing.report import KitError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from recyclic.config import Config
+    from recyclic.core.events.event import Event
     from recyclic.core.module_base import ModuleBase
 
 Deps = Literal["stub", "direct", "all"]
@@ -75,6 +76,8 @@ def assemble(choice: Choice, config: Config) -> ModuleRegistry:
     wanted = [name for name in wanted if name not in inline_ids]
     modules = {name: shelf.load(name) if name in real else _spy(name, shelf) for name in _sorted(wanted, shelf)}
     modules.update({module.id: module for module in inline})
+    for name, emits in _unknown_events(modules, shelf).items():
+        modules[name] = spy_for(name, None, emits)
     return ModuleRegistry(modules.values())
 
 
@@ -110,6 +113,24 @@ def _neighbours(real: set[str], shelf: _Shelf, inline: Sequence[LoadedModule]) -
     """Return what the booted modules depend on."""
     manifests = [*(shelf.manifest(name) for name in sorted(real)), *(module.manifest for module in inline)]
     return [needed for manifest in manifests for needed in manifest.dependencies.modules]
+
+
+def _unknown_events(modules: Mapping[str, LoadedModule], shelf: _Shelf) -> dict[str, tuple[type[Event], ...]]:
+    """Return, for each neighbour that is not installed, the events that its dependants await and no module declares."""
+    missing = {name for name in modules if name not in shelf.sources and isinstance(modules[name].instance, Spy)}
+    if not missing:
+        return {}
+    installed = (check_manifest(source.manifest_path, name)[0] for name, source in shelf.sources.items())
+    declared = {event for manifest in installed if manifest for event in manifest.events.emits}
+    declared |= {event.name for module in modules.values() for event in module.cls.emits}
+    classes: dict[str, type[Event]] = {}
+    awaited: dict[str, tuple[type[Event], ...]] = {}
+    for module in modules.values():
+        events = [event for event in module.manifest.events.consumes if event not in declared]
+        for name in missing & set(module.manifest.dependencies.modules):
+            known = [classes.setdefault(event, unknown_event(event)) for event in events]
+            awaited[name] = tuple(dict.fromkeys([*awaited.get(name, ()), *known]))
+    return awaited
 
 
 def _sorted(names: Sequence[str], shelf: _Shelf) -> list[str]:

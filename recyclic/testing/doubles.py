@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ConfigDict, ValidationError
+
+from recyclic.core.events.contract import mismatches
 from recyclic.core.events.event import Event, EventMeta  # handlers' annotations are read at run time
 from recyclic.core.manifest import EventsManifest, Manifest, Permissions, UiManifest
 from recyclic.core.module_base import ModuleBase
@@ -34,6 +37,20 @@ class Received:
     event: str
     data: Mapping[str, Any]
     meta: EventMeta
+
+
+class UnknownEvent(Event):
+    """An event of a module that is not installed: its fields are those that its consumers name."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+def unknown_event(name: str) -> type[UnknownEvent]:
+    """Return a class for an event of which only the name is known."""
+    words = "".join(word.capitalize() for word in name.split("_"))
+    return type(
+        words, (UnknownEvent,), {"name": name, "__module__": __name__, "__doc__": "Its module is not installed."}
+    )
 
 
 class Spy(ModuleBase):
@@ -64,7 +81,19 @@ class Spy(ModuleBase):
         if self._bus is None or (name not in declared and name not in {cls.name for cls in self.emits}):
             what = f"{self.manifest.id} does not emit {name}"
             raise EventError(Problem(what, str(self.manifest.path), f"it emits: {', '.join(declared) or 'nothing'}"))
+        if issubclass(self._bus.emits[name], UnknownEvent):
+            self._check_consumers(self._bus, name, payload)
         return await self._bus.emit(event, **payload)
+
+    def _check_consumers(self, bus: EventBus, event: str, payload: Mapping[str, Any]) -> None:
+        """Refuse what a consumer cannot take: where the event's class is missing, its consumers are the contract."""
+        for subscription in bus._broker.subscriptions:  # noqa: SLF001 - a spy sees what the kit sees
+            if subscription.event == event:
+                try:
+                    subscription.contract.adapter.validator.validate_python(dict(payload))
+                except ValidationError as error:
+                    where = f"{self.manifest.id} is not installed, and {subscription.module} needs of {event}"
+                    raise EventError(mismatches(error, where)) from error
 
     def _taker(self, event: str) -> Handler:
         async def take(meta: EventMeta, **data: Any) -> None:
@@ -75,7 +104,8 @@ class Spy(ModuleBase):
 
 def spy_for(module_id: str, manifest: Manifest | None, emits: tuple[type[Event], ...] = ()) -> LoadedModule:
     """Return a spy in place of a module; without a manifest, of a neighbour that is not installed at all."""
-    kept = replace(manifest, ui=UiManifest()) if manifest else plain_manifest(module_id)
+    names = tuple(event.name for event in emits)
+    kept = replace(manifest, ui=UiManifest()) if manifest else plain_manifest(module_id, emits=names)
     cls = type(f"{module_id}_spy", (Spy,), {"manifest": kept, "emits": emits})
     folder = Path(__file__).parent
     source = ModuleSource(module_id, cls.__module__, folder, kept.path, "path")

@@ -52,7 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--recyclic-redis",
         action="append",
         metavar="BACKEND",
-        help="where events travel: fake (default), server, container, or a URL; given twice, each test runs on both",
+        help="where events go: fake (default), server, container, twin, or a URL; given twice, each test runs on all",
     )
     group.addoption(
         "--contracts",
@@ -194,7 +194,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.fixture
 def recyclic_backend(request: pytest.FixtureRequest) -> str:
-    """The backend of this test: `fake`, `server`, `container` or a URL."""
+    """The backend of this test: `fake`, `server`, `container`, `twin` or a URL."""
     backends = backends_of(request.node, request.config.stash[backends_key])
     return str(getattr(request, "param", backends[0]))
 

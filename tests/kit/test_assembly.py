@@ -108,6 +108,54 @@ async def test_a_spy_takes_what_its_module_consumes(config):
         assert (received.event, received.data, received.meta.source) == ("price_set", {"cents": 250}, "test")
 
 
+@pytest.fixture
+def alone(tmp_path, request):
+    """One module whose only neighbour is not installed."""
+    name = f"k{abs(hash(request.node.name)) % 10**8}"
+    handler = """
+    def register_signals(self, bus):
+        self.got = []
+        bus.on("parcel_weighed", self.take)
+
+    async def take(self, grams: int, **data):
+        self.got.append((grams, data))
+    """
+    needs, consumes = [f"{name}_scales"], ["parcel_weighed", "price_set"]
+    write(tmp_path, f"{name}_labels", needs=needs, consumes=consumes, code=handler)
+    write(tmp_path, f"{name}_prices", emits=["price_set"])
+    built = Config.build(modules={"path": [tmp_path], "enabled": []})
+    return built.model_copy(update={"path": tmp_path / name}), name
+
+
+async def test_a_module_boots_alone_whose_neighbour_is_not_installed(alone):
+    """Its spy emits what the module awaits of nobody else; any fields travel."""
+    config, name = alone
+    async with boot_modules(f"{name}_labels", config=config) as host:
+        assert booted(host) == {"scales": False, "labels": True}
+        spy = host.module(f"{name}_scales")
+        async with host.act() as trace:
+            await spy.emit("parcel_weighed", grams=250, shelf="B2")
+            await host.bus.emit("parcel_weighed", grams=7)
+        trace.emitted("parcel_weighed", grams=250).once().by(f"{name}_scales")
+        trace.consumed("parcel_weighed", by=f"{name}_labels").times(2).ok(attempts=1)
+        assert sorted(host.module(f"{name}_labels").got) == [(7, {}), (250, {"shelf": "B2"})]
+        with pytest.raises(EventError, match="does not emit price_set"):  # that one is of a module that is installed
+            await spy.emit("price_set", cents=1)
+
+
+async def test_a_spy_of_what_is_not_installed_keeps_to_what_its_consumers_need(alone):
+    config, name = alone
+    async with boot_modules(f"{name}_labels", config=config) as host:
+        spy = host.module(f"{name}_scales")
+        async with host.act() as trace:
+            with pytest.raises(EventError) as caught:
+                await spy.emit("parcel_weighed", grams="heavy")
+        told = f"{name}_scales is not installed, and {name}_labels needs of parcel_weighed"
+        assert told in str(caught.value)
+        assert "grams: Input should be a valid integer" in str(caught.value)
+        trace.never("parcel_weighed")
+
+
 async def test_a_module_that_cannot_be_imported_is_told_with_its_line(tmp_path):
     write(tmp_path, "broken_shop_module")
     (tmp_path / "broken_shop_module" / "__init__.py").write_text("import nothing_of_that_name\n")

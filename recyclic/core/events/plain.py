@@ -17,8 +17,10 @@ _NATIVE = {str, int, float, bool, NoneType}
 def is_plain(event: type[Event]) -> bool:
     """Return whether every field holds what JSON has: text, numbers, truth values, nothing, lists and dicts of these.
 
-    False as well where a field, or the whole, is written in its own way.
+    False as well where a field, or the whole, is written in its own way, or where fields come that nobody declared.
     """
+    if event.model_config.get("extra") == "allow":
+        return False
     own = event.__pydantic_decorators__
     if own.field_serializers or own.model_serializers or own.computed_fields:
         return False

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, PlainSerializer, computed_field, field_serializer
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, computed_field, field_serializer
 
 from recyclic.core.events.event import Event
 from recyclic.core.events.ids import new_id
@@ -115,3 +115,12 @@ def test_id_is_a_uuid_7_of_its_time(now: float) -> None:
 
 def test_ids_do_not_repeat_over_many_pools() -> None:
     assert len({new_id(1.0) for _ in range(5_000)}) == 5_000
+
+
+def test_fields_that_nobody_declared_travel_where_the_event_allows_them():
+    class NoteTaken(Event):
+        model_config = ConfigDict(extra="allow")
+        note_id: str
+
+    assert not is_plain(NoteTaken)
+    assert NoteTaken(note_id="a", colour="red").model_dump(mode="json") == {"note_id": "a", "colour": "red"}
