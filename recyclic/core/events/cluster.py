@@ -44,6 +44,8 @@ class ClusterWire:
     stands in place of the replies that it owes; the other nodes' replies are not held up by it, or lost.
     """
 
+    pipes_behind = False
+
     def __init__(self, client: ClusterClient) -> None:
         self._client = client
         self._links: dict[Place, Multiplexed] = {}
@@ -92,9 +94,9 @@ class ClusterWire:
         await _together(self._send(place, commands, [index], replies) for index, place in enumerate(places))
         return replies
 
-    async def wait(self, command: Command) -> Any:
+    async def wait(self, commands: Sequence[Command]) -> list[Any]:
         """See Wire. What blocks is XREAD: it cannot span slots, so it waits for a ring and reads without blocking."""
-        _, words = command
+        [(_, words)] = commands
         options, streams = words[: words.index("STREAMS")], words[words.index("STREAMS") + 1 :]
         block = int(options[options.index("BLOCK") + 1]) / 1000 if "BLOCK" in options else BLOCK
         counted = options[: options.index("BLOCK")] if "BLOCK" in options else options
@@ -108,7 +110,10 @@ class ClusterWire:
             rung = list(positions) if over else self._bell.take(positions)
             found = await self._read(counted, {key: positions[key] for key in rung})
             if found or over:
-                return found or None
+                return [found or None]
+
+    async def recall(self) -> None:
+        """See Wire. Nothing blocks on a server here."""
 
     def grown(self, key: str) -> None:
         """See Wire. Ring for the readers of the stream; what grows while a ring is under way is rung for after it."""

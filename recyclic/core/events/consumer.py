@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from recyclic.core.events.cancellation import cancelled
+from recyclic.core.events.doorbell import Doorbell
 from recyclic.core.events.entries import Entry
 from recyclic.core.events.intake import Intake
 from recyclic.core.events.lane import Lane
 from recyclic.core.events.lifesigns import Lifesigns
-from recyclic.core.events.settings import pause_after
 from recyclic.core.events.settler import Settler
 from recyclic.core.events.subscription import HandlerMiddleware, Subscription
 from recyclic.core.events.worker import Worker
@@ -61,28 +61,24 @@ class Consumer:
         self._closing = asyncio.Event()
         self.intake = Intake(streams, clock, settings, self.name, self.lanes, self._closing, self._feed)
         self.worker.scheduled = self.intake.scheduled
-        self._by_event: dict[str, list[Lane]] = {}
-        for lane in self.lanes:
-            self._by_event.setdefault(lane.subscription.event, []).append(lane)
+        self.doorbell = Doorbell(streams, clock, self.name, self.lanes, self.intake, self._closing, self._look)
+        self.intake.recall = self._recall
+        self._recalling: asyncio.Task[None] | None = None
         self._crashed = False
         self._idle = asyncio.Event()
         self._working: set[asyncio.Task[None]] = set()
         self._standing: list[asyncio.Task[None]] = []
         self._taking: asyncio.Task[None] | None = None
-        self._heard: dict[str, str] | None = None
 
     @property
     def busy(self) -> int:
         """Return how many entries are in hand: queued, handled, or with an outcome that is not confirmed."""
-        return sum(len(lane.held) for lane in self.lanes)
+        return sum(lane.in_hand for lane in self.lanes)
 
     @property
-    def listening(self) -> dict[str, str] | None:
-        """Return, while news are waited for, where each stream was known to end; who finds it longer knows of news.
-
-        Empty while the doorbell waits for the intake; None while it has something to do itself.
-        """
-        return None if not self._heard and self.intake.looked.is_set() else self._heard
+    def listening(self) -> Mapping[str, str] | None:
+        """Return where each stream was known to end when the doorbell began to wait; see Doorbell."""
+        return self.doorbell.listening
 
     def start(self) -> None:
         """Begin to read, in tasks of our own."""
@@ -90,14 +86,15 @@ class Consumer:
         self._standing = [
             self._spawn(self.settler.run(), "recyclic-bus-settler"),
             self._spawn(self._life.run(), "recyclic-bus-heartbeat"),
-            self._spawn(self._listen(), "recyclic-bus-doorbell"),
+            self._spawn(self.doorbell.run(), "recyclic-bus-doorbell"),
         ]
 
     def wake(self) -> None:
         """Look at everything now, without being told that there is something."""
+        self._look()
+        self._recall()
         for lane in self.lanes:
-            lane.look()
-        self.intake.stir(self.lanes)
+            self._staff(lane)
 
     def claim_from(self, consumer: str) -> None:
         """Take a consumer for dead at once, without waiting for its lease to run out."""
@@ -118,6 +115,7 @@ class Consumer:
         self.intake.stir(())
         if self._taking is not None:
             await asyncio.wait([self._taking])
+        await self.doorbell.recall()
         for lane in self.lanes:
             lane.forget_queue()
         if self._working:
@@ -142,6 +140,16 @@ class Consumer:
         task.add_done_callback(self.tasks.discard)
         return task
 
+    def _look(self) -> None:
+        for lane in self.lanes:
+            lane.look()
+        self.intake.stir(self.lanes)
+
+    def _recall(self) -> None:
+        """Have the doorbell's reads come back: nobody else may read meanwhile."""
+        if self._recalling is None or self._recalling.done():
+            self._recalling = self._spawn(self.doorbell.recall(), "recyclic-bus-recall")
+
     def _look_again(self) -> None:
         self.intake.stir(lane for lane in self.lanes if lane.dead)
 
@@ -152,44 +160,6 @@ class Consumer:
             lane.forget_queue()
             lane.doubtful = True
         self.intake.stir(self.lanes)
-
-    async def _listen(self) -> None:
-        """Be told which streams have grown. Reads only, takes nothing."""
-        positions: dict[str, str] | None = None
-        failures = 0
-        while self._by_event and not self._closing.is_set():
-            try:
-                if positions is None:
-                    positions = await self._streams.tails(self._by_event)
-                    self.wake()
-                self._heard = positions
-                grown = await self._streams.news(positions)
-                failures = 0
-                if not grown:
-                    continue
-                self.intake.looked.clear()
-                self._mark(grown)
-                self._heard = {}
-                await self.intake.looked.wait()  # the entries come first, then we listen on
-                self._heard = None
-                ends = await self._streams.tails(grown)
-                if ends != grown:
-                    self._mark(ends)  # more came after what was announced: read up to there, and listen from there
-                positions.update(ends)
-            except Exception as error:  # noqa: BLE001 - this loop outlives whatever fails in it
-                positions = self._heard = None
-                for lane in self.lanes:
-                    lane.doubtful = True  # another server may answer now, which has not heard of our last acks
-                failures += 1
-                if failures == 1:
-                    log.warning("not told of new events; trying again", error=str(error))
-                await self._clock.wait(pause_after(failures), self._closing)
-
-    def _mark(self, events: Iterable[str]) -> None:
-        for event in events:
-            for lane in self._by_event[event]:
-                lane.unread = True
-            self.intake.stir(self._by_event[event])
 
     def _feed(self, lane: Lane, entries: Iterable[Entry], claimed: bool) -> None:  # noqa: FBT001 - see Feed
         if self._crashed:
@@ -203,7 +173,7 @@ class Consumer:
 
         Handlers that never wait for anything are run by one worker; for others there is one more in each tick.
         """
-        if lane.queue and lane.workers < lane.subscription.concurrency and not self._closing.is_set():
+        if lane.understaffed and not self._closing.is_set():
             lane.workers += 1
             self._idle.clear()
             task = self._spawn(self._work(lane), "recyclic-bus-worker")
@@ -222,7 +192,7 @@ class Consumer:
             handle, closing, now = self.worker.handle, self._closing.is_set, time.perf_counter
             intake = self.intake
             turn = now()
-            while not closing():
+            while not closing() and not lane.paused:
                 if not self._life.trusted:
                     self._doubt()
                     return

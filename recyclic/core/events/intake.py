@@ -63,8 +63,11 @@ class Intake:
         self._news = asyncio.Event()
         self.asking = False
         """Set when a request for new entries is about to leave; whoever keeps the loop busy gives way and resets it."""
-        self.looked = asyncio.Event()
-        """Set at the end of each look around."""
+        self.recall: Callable[[], None] = lambda: None
+        """Has the reads that wait behind the doorbell come back, soon."""
+        self._looking = False
+        self._looks = 0
+        self._looked = asyncio.Event()
         self.claimed = 0
         """Entries that were claimed from dead consumers."""
 
@@ -78,6 +81,14 @@ class Intake:
         self._stirred.update(lanes)
         self._news.set()
 
+    async def look(self, lanes: Iterable[Lane]) -> None:
+        """Look at these lanes, and return when that is done."""
+        self.stir(lanes)
+        over = self._looks + 1 + self._looking  # one that has begun may have passed them by
+        while self._looks < over:
+            self._looked.clear()
+            await self._looked.wait()
+
     def scheduled(self, lane: Lane, due: float) -> None:
         """Look for the lane's retries at the time `due`."""
         self._counter += 1
@@ -89,6 +100,7 @@ class Intake:
         failures = 0
         while not self._closing.is_set():
             self._news.clear()
+            self._looking = True
             try:
                 await self._look_around()
                 if failures:
@@ -105,7 +117,9 @@ class Intake:
                 await self._clock.wait(pause_after(failures), self._closing)
                 continue
             finally:
-                self.looked.set()
+                self._looking = False
+                self._looks += 1
+                self._looked.set()
             await self._clock.wait(self._until_next(), self._news)
 
     def _until_next(self) -> float:
@@ -132,12 +146,14 @@ class Intake:
     async def _take(self, lanes: Sequence[Lane], now: float) -> None:
         missing: list[Lane] = []
         for lane in lanes:
-            if lane.doubtful:
+            if lane.doubtful and lane.listening:
+                self.recall()  # what it brings would be in our pending list as well
+            elif lane.doubtful:
                 await self._take_own(lane, missing)
             while lane.dead and lane.room > 0 and self._may_claim(lane):
                 await self._take_from_dead(lane, now)
         await self._take_due(lanes, now, missing)
-        while wants := self._wants(lanes, "unread"):
+        while wants := self._wants([lane for lane in lanes if not lane.listening], "unread"):
             await self._take_new(wants, missing)
         if missing:
             await self._recreate(missing)
@@ -146,7 +162,11 @@ class Intake:
         """Read our own pending list: a reply that was lost had made entries ours that we never saw."""
         in_hand = set(lane.held)
         lane.doubtful = False
-        entries = await self._streams.mine(lane.pair, self._consumer)
+        lane.reading = True
+        try:
+            entries = await self._streams.mine(lane.pair, self._consumer)
+        finally:
+            lane.reading = False
         if entries is None:
             missing.append(lane)
         else:
@@ -200,18 +220,25 @@ class Intake:
 
     async def _take_new(self, wants: Sequence[tuple[Lane, Want]], missing: list[Lane]) -> None:
         for lane, _ in wants:
-            lane.unread = False
+            lane.unread, lane.reading = False, True
         self.asking = True
-        answers = await self._streams.read(self._consumer, [want for _, want in wants])
-        at = time.perf_counter()
+        try:
+            answers = await self._streams.read(self._consumer, [want for _, want in wants])
+        finally:
+            for lane, _ in wants:
+                lane.reading = False
         for (lane, (_, count)), entries in zip(wants, answers, strict=True):
             if entries is None:
                 missing.append(lane)
             else:
-                whole = len(entries) == count
-                lane.unread = lane.unread or whole
-                lane.paced(at, whole=whole)
-                self._feed(lane, entries, False)
+                self.arrived(lane, count, entries)
+
+    def arrived(self, lane: Lane, count: int, entries: Sequence[Entry]) -> None:
+        """Hand over what a read of `count` new entries at most has brought."""
+        whole = len(entries) == count
+        lane.unread = lane.unread or whole
+        lane.paced(time.perf_counter(), whole=whole)
+        self._feed(lane, entries, False)
 
     async def _recreate(self, lanes: Sequence[Lane]) -> None:
         created = await self._streams.ensure_groups(dict.fromkeys(lane.pair for lane in lanes))
@@ -224,6 +251,4 @@ class Intake:
     def _wants(self, lanes: Iterable[Lane], what: str) -> list[tuple[Lane, Want]]:
         if self._closing.is_set():
             return []
-        return [
-            (lane, (lane.pair, lane.room)) for lane in lanes if getattr(lane, what) and not lane.paused and lane.hungry
-        ]
+        return [(lane, (lane.pair, lane.room)) for lane in lanes if getattr(lane, what) and lane.readable]

@@ -40,6 +40,10 @@ class Lane:
         self.due = True
         self.doubtful = False
         self.paused = False
+        self.reading = False
+        """Set while the intake reads new entries or our own pending list."""
+        self.listening = False
+        """Set while a read of new entries waits behind the doorbell: then the intake reads neither."""
 
     @property
     def wanting(self) -> bool:
@@ -47,9 +51,33 @@ class Lane:
         return self.unread or self.due or self.doubtful or bool(self.dead)
 
     @property
+    def calm(self) -> bool:
+        """Return whether all is read, as far as we know, and what comes next can be taken."""
+        return not (self.unread or self.doubtful or self.paused or self.reading) and self.room > 0
+
+    @property
+    def in_hand(self) -> int:
+        """Return how many entries are queued, handled, or with an outcome that is not confirmed.
+
+        While the lane is paused, what is queued waits as if it were unread.
+        """
+        waiting = sum(self.held.get(entry.id) is entry for entry in self.queue) if self.paused else 0
+        return len(self.held) - waiting
+
+    @property
     def hungry(self) -> bool:
         """Return whether it is worth a round trip to fill the queue."""
         return len(self.queue) * 2 <= self.window
+
+    @property
+    def readable(self) -> bool:
+        """Return whether new entries may be read now."""
+        return self.hungry and not self.paused
+
+    @property
+    def understaffed(self) -> bool:
+        """Return whether one worker more would have something to do."""
+        return bool(self.queue) and not self.paused and self.workers < self.subscription.concurrency
 
     @property
     def room(self) -> int:
@@ -100,5 +128,6 @@ class Lane:
             self.release(self.queue.popleft())
 
     def look(self) -> None:
-        """Have everything looked at again."""
-        self.unread = self.due = True
+        """Have everything looked at again; new entries, only where no read waits for them."""
+        self.due = True
+        self.unread = self.unread or not self.listening

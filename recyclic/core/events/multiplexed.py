@@ -50,12 +50,14 @@ class Multiplexed:
     command and again after a failure. Never shared with a forked child.
     """
 
+    pipes_behind = True
+
     def __init__(self, connect: Callable[[], AbstractConnection], *, timeout: float = TIMEOUT) -> None:
         self._connect = connect
         self._timeout = timeout
         self._link: _Link | None = None
         self._opening: asyncio.Task[_Link] | None = None
-        self._waiting: Multiplexed | None = None
+        self._waiting: _Waiting | None = None
 
     async def run(self, commands: Sequence[Command]) -> list[Any]:
         """See Wire."""
@@ -75,18 +77,20 @@ class Multiplexed:
         """See Wire."""
         return await self.run([("", words)])
 
-    async def wait(self, command: Command) -> Any:
+    async def wait(self, commands: Sequence[Command]) -> list[Any]:
         """See Wire."""
         if self._waiting is None:
-            self._waiting = Multiplexed(self._connect, timeout=BLOCK + TIMEOUT)
+            self._waiting = _Waiting(self._connect, timeout=BLOCK + TIMEOUT)
         try:
-            [reply] = await self._waiting.run([command])
+            return await self._waiting.run(commands)
         except asyncio.CancelledError:
             self._waiting.abort()  # it would block whoever comes next
             raise
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
+
+    async def recall(self) -> None:
+        """See Wire."""
+        if self._waiting is not None and self._waiting.client_id:
+            await self.run([("", ("CLIENT", "UNBLOCK", self._waiting.client_id))])
 
     def grown(self, key: str) -> None:
         """See Wire. The server wakes whoever blocks."""
@@ -135,6 +139,18 @@ class Multiplexed:
             await connection.disconnect(nowait=True)
             raise
         return self._link
+
+
+class _Waiting(Multiplexed):
+    """The connection for what blocks. `client_id` is the server's name for it; 0 where it does not tell."""
+
+    client_id = 0
+
+    async def _open(self) -> _Link:
+        link = await super()._open()
+        [reply] = await link.send([("CLIENT", "ID")])
+        self.client_id = 0 if isinstance(reply, Exception) else int(reply)
+        return link
 
 
 class _Batch:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from recyclic.core.events.entries import Ack, DeadLetter, Entry, Pair, Snapshot, Verdict, Want
 from recyclic.core.events.gauges import EventGauge, Persistence
 from recyclic.core.events.handover import HandOver
 from recyclic.core.events.standing import Begun, Restored, Retained, StreamState
+
+
+class News(NamedTuple):
+    """What `Streams.news` returns: the streams that have grown, with positions for next time, and what was read."""
+
+    grown: dict[str, str]
+    read: list[list[Entry] | None]
 
 
 class Ledger(Protocol):
@@ -91,7 +98,10 @@ class Streams(Ledger, Protocol):
     """What the bus needs of Redis. Every operation either happened or raised BusError; a lost reply may be both.
 
     An entry belongs to the consumer that read or claimed it. `Verdict.LOST` says that it belongs to another by now.
+    `reads_behind` says whether `news` can read new entries as well.
     """
+
+    reads_behind: bool
 
     async def append(self, event: str, fields: Mapping[str, bytes]) -> str:
         """Append an entry to the event's stream, trimming nothing, and return its id."""
@@ -177,11 +187,15 @@ class Streams(Ledger, Protocol):
         """Return where each stream ends now, as positions for `news`."""
         ...
 
-    async def news(self, positions: Mapping[str, str]) -> dict[str, str]:
-        """Wait until a stream has grown beyond its position; return those that have, or none after a while.
+    async def news(self, positions: Mapping[str, str], consumer: str = "", wants: Sequence[Want] = ()) -> News:
+        """Wait until a stream has grown beyond its position, or for a while; then read new entries for each want.
 
-        Takes nothing, so cancelling it loses nothing.
+        Without wants it takes nothing, and cancelling it loses nothing.
         """
+        ...
+
+    async def recall(self) -> None:
+        """Have the `news` that is waited for end now, where the server lets us ask for that. Never raises BusError."""
         ...
 
     async def snapshot(self, pairs: Sequence[Pair], beside: str = "") -> Snapshot:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +30,7 @@ from recyclic.core.events.handover import RedisHandover
 from recyclic.core.events.keys import STREAM, dead_key, pair_keys
 from recyclic.core.events.ledger import RedisLedger
 from recyclic.core.events.multiplexed import BLOCK
-from recyclic.core.events.port import Streams
+from recyclic.core.events.port import News, Streams
 from recyclic.core.events.wire import Command, Wire
 from recyclic.core.events.wires import wire_of
 from recyclic.core.redis_cluster import ClusterClient
@@ -74,6 +75,7 @@ class RedisStreams(RedisLedger, RedisHandover, RedisGauges):
         self.blocking = blocking
         self._bell = bell or Bell()
         self._wire = wire or wire_of(client, blocking=blocking)
+        self.reads_behind = self._wire.pipes_behind
 
     async def append(self, event: str, fields: Mapping[str, bytes]) -> str:
         """See Streams."""
@@ -105,12 +107,9 @@ class RedisStreams(RedisLedger, RedisHandover, RedisGauges):
 
     async def read(self, consumer: str, wants: Sequence[Want]) -> list[list[Entry] | None]:
         """See Streams."""
-        calls = [
-            (STREAM + event, ("XREADGROUP", "GROUP", group, consumer, "COUNT", count, "STREAMS", STREAM + event, ">"))
-            for (event, group), count in wants
-        ]
         async with replies.speaking("read"):
-            return [replies.unless_missing(reply, replies.read) for reply in await self._wire.run(calls)]
+            answers = await self._wire.run([_reading(consumer, want) for want in wants])
+        return [replies.unless_missing(reply, replies.read) for reply in answers]
 
     async def ack(self, consumer: str, acks: Sequence[Ack]) -> list[list[Verdict]]:
         """See Streams."""
@@ -207,15 +206,23 @@ class RedisStreams(RedisLedger, RedisHandover, RedisGauges):
         answers = await self._run("look at the streams' ends", calls)
         return {event: rows[0][0].decode() if rows else "0-0" for event, rows in zip(wanted, answers, strict=True)}
 
-    async def news(self, positions: Mapping[str, str]) -> dict[str, str]:
+    async def news(self, positions: Mapping[str, str], consumer: str = "", wants: Sequence[Want] = ()) -> News:
         """See Streams."""
         if not self.blocking:
-            return await self._bell.news(positions)
+            return News(await self._bell.news(positions), [])
         keys = [STREAM + event for event in positions]
         words = ("XREAD", "COUNT", 1, "BLOCK", int(BLOCK * 1000), "STREAMS", *keys, *positions.values())
         async with replies.speaking("wait for news"):
-            reply = await self._wire.wait((keys[0], words))
-        return {name.decode().removeprefix(STREAM): rows[0][0].decode() for name, rows in reply or ()}
+            told, *answers = await self._wire.wait([(keys[0], words), *(_reading(consumer, want) for want in wants)])
+            if isinstance(told, Exception):
+                raise told
+        grown = {name.decode().removeprefix(STREAM): rows[0][0].decode() for name, rows in told or ()}
+        return News(grown, [replies.unless_missing(reply, replies.read) for reply in answers])
+
+    async def recall(self) -> None:
+        """See Streams."""
+        with contextlib.suppress(RedisError, OSError):
+            await self._wire.recall()
 
     async def snapshot(self, pairs: Sequence[Pair], beside: str = "") -> Snapshot:
         """See Streams."""
@@ -286,6 +293,12 @@ class RedisStreams(RedisLedger, RedisHandover, RedisGauges):
                 for index, reply in zip(lacking, await self._wire.run(whole), strict=True):
                     answers[index] = reply
         return answers
+
+
+def _reading(consumer: str, want: Want) -> Command:
+    (event, group), count = want
+    key = STREAM + event
+    return key, ("XREADGROUP", "GROUP", group, consumer, "COUNT", count, "STREAMS", key, ">")
 
 
 @cache

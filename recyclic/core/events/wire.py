@@ -16,7 +16,12 @@ Command = tuple[str, Words]
 
 
 class Wire(Protocol):
-    """Replies come undecoded, as RESP2 has them. An error reply is an exception in its place, never raised."""
+    """Replies come undecoded, as RESP2 has them. An error reply is an exception in its place, never raised.
+
+    `pipes_behind` says whether `wait` takes more than one command.
+    """
+
+    pipes_behind: bool
 
     async def run(self, commands: Sequence[Command]) -> list[Any]:
         """Send the commands together and return their replies, in order.
@@ -36,8 +41,15 @@ class Wire(Protocol):
         """Run a command that has no key on every server that takes writes; return what each replied."""
         ...
 
-    async def wait(self, command: Command) -> Any:
-        """Run a command that blocks on the server, on a connection of its own; cancelling it is safe."""
+    async def wait(self, commands: Sequence[Command]) -> list[Any]:
+        """Run a command that blocks on the server, on a connection of its own, and others as soon as it has ended.
+
+        Cancelling it is safe: the connection is closed, and each of the others may have run or not.
+        """
+        ...
+
+    async def recall(self) -> None:
+        """Have the command that blocks end now, as if its time were over, where the server lets us ask for that."""
         ...
 
     def grown(self, key: str) -> None:
@@ -56,6 +68,8 @@ AT_ONCE = 8
 class PlainWire:
     """Runs commands through redis-py's client: for the in-process fake, which speaks no wire protocol."""
 
+    pipes_behind = False
+
     def __init__(self, client: Redis) -> None:
         self._client = client
         self._turns = asyncio.Semaphore(AT_ONCE)
@@ -72,10 +86,12 @@ class PlainWire:
         """See Wire."""
         return await self.run([("", words)])
 
-    async def wait(self, command: Command) -> Any:
+    async def wait(self, commands: Sequence[Command]) -> list[Any]:
         """See Wire. The in-process fake must never be asked to block, so nothing calls this there."""
-        [reply] = await self.run([command])
-        return reply
+        return await self.run(commands)
+
+    async def recall(self) -> None:
+        """See Wire. Nothing blocks here."""
 
     def grown(self, key: str) -> None:
         """See Wire. The in-process fake has a Bell of its own."""

@@ -92,14 +92,14 @@ async def test_reader_is_told_by_whoever_appends(cluster, open_streams) -> None:
     await reader.client.flushall()
     positions = dict.fromkeys(KEYS, "0-0")
     positions[KEYS[0]] = before = await writer.append(KINDS[0].name, {"data": b"{}"})
-    waiting = reader._wire.wait(waiting_for(positions | {KEYS[0]: "0-0"}, milliseconds=600_000))
-    [[grown, [[told, _]]]] = await asyncio.wait_for(waiting, 20)
+    waiting = reader._wire.wait([waiting_for(positions | {KEYS[0]: "0-0"}, milliseconds=600_000)])
+    [[[grown, [[told, _]]]]] = await asyncio.wait_for(waiting, 20)
     assert (grown.decode(), told.decode()) == (KEYS[0], before), "what was there before anybody listened"
     for event, key in zip(KINDS, KEYS, strict=True):
-        waiting = asyncio.create_task(reader._wire.wait(waiting_for(positions, milliseconds=600_000)))
+        waiting = asyncio.create_task(reader._wire.wait([waiting_for(positions, milliseconds=600_000)]))
         await asyncio.sleep(0)
         entry_id = await writer.append(event.name, {"data": b"{}"})
-        [[grown, [[told, _]]]] = await asyncio.wait_for(waiting, 20)
+        [[[grown, [[told, _]]]]] = await asyncio.wait_for(waiting, 20)
         assert (grown.decode(), told.decode()) == (key, entry_id)
         positions[key] = entry_id
     await shut_down(reader, writer)
@@ -115,11 +115,11 @@ async def test_what_nobody_rang_for_is_seen_at_the_end_of_the_wait(cluster, open
     """Another program appends without ringing, and a ring can get lost: neither costs more than one wait."""
     reader = open_streams(cluster)
     await reader.client.flushall()
-    assert await reader._wire.wait(waiting_for(dict.fromkeys(KEYS, "0-0"), milliseconds=20)) is None
-    waiting = asyncio.create_task(reader._wire.wait(waiting_for(dict.fromkeys(KEYS, "0-0"), milliseconds=300)))
+    assert await reader._wire.wait([waiting_for(dict.fromkeys(KEYS, "0-0"), milliseconds=20)]) == [None]
+    waiting = asyncio.create_task(reader._wire.wait([waiting_for(dict.fromkeys(KEYS, "0-0"), milliseconds=300)]))
     await asyncio.sleep(0)
     entry_id = await reader.client.execute_command("XADD", KEYS[5], "*", "f", "v")
-    assert await waiting == [[KEYS[5].encode(), [[entry_id, [b"f", b"v"]]]]]
+    assert await waiting == [[[KEYS[5].encode(), [[entry_id, [b"f", b"v"]]]]]]
     await shut_down(reader)
 
 
@@ -137,7 +137,7 @@ async def test_connection_that_hears_of_streams_is_given_up_when_its_node_is_sil
     await bell._open(places)
     await bell.rings(loop.time() + 0.5)
     assert [bell._ears[place].error for place in places] == [None] * 3
-    assert await streams.news(positions) == {}
+    assert (await streams.news(positions)).grown == {}
     cluster.servers[0].freeze()
     try:
         with pytest.raises(BusError, match="no sign of life"):

@@ -121,14 +121,14 @@ async def test_large_commands_and_replies_pass_whole(real) -> None:
 @pytest.mark.slow
 async def test_wait_blocks_nobody_and_can_be_cancelled(real) -> None:
     """It has a connection of its own; cancelled, the next wait is not held up by it."""
-    waiting = asyncio.create_task(real.wait(("s", ("XREAD", "BLOCK", 60_000, "STREAMS", "s", "$"))))
+    waiting = asyncio.create_task(real.wait([("s", ("XREAD", "BLOCK", 60_000, "STREAMS", "s", "$"))]))
     assert await real.run(echo("meanwhile")) == [b"meanwhile"]
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
     await real.run([("t", ("XADD", "t", "1-1", "a", "b"))])
     async with asyncio.timeout(10):
-        answer = await real.wait(("t", ("XREAD", "BLOCK", 60_000, "STREAMS", "t", "0")))
+        [answer] = await real.wait([("t", ("XREAD", "BLOCK", 60_000, "STREAMS", "t", "0"))])
     assert answer == [[b"t", [[b"1-1", [b"a", b"b"]]]]]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -52,7 +51,9 @@ class Faulty:
         self.calls: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
-        operation: Callable[..., Any] = getattr(self.streams, name)
+        operation: Any = getattr(self.streams, name)
+        if not callable(operation):
+            return operation
 
         async def call(*args: Any, **options: Any) -> Any:
             self.calls.append(name)
@@ -159,10 +160,10 @@ async def test_process_that_overslept_starts_nothing_that_is_another_s_by_now(be
 
 
 @pytest.mark.slow  # waits for reconnections
-@pytest.mark.parametrize("operation", ["read", "take_due", "ack", "schedule_retry", "dead_letter", "mine"])
+@pytest.mark.parametrize("operation", ["read", "news", "take_due", "ack", "schedule_retry", "dead_letter", "mine"])
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_no_lost_request_or_reply_loses_an_event(bench, operation, when) -> None:
-    """Each operation fails three times, before it happens or after: every event is handled, every outcome written."""
+    """Each operation fails several times, before or after it happens: every event is handled, every outcome written."""
     handled: list[str] = []
     failed: set[str] = set()
 
@@ -175,7 +176,7 @@ async def test_no_lost_request_or_reply_loses_an_event(bench, operation, when) -
         handled.append(session_id)
 
     faulty = Faulty(bench.streams)
-    getattr(faulty, when)[operation] = 3
+    getattr(faulty, when)[operation] = 1 if operation == "news" else 3
     if operation == "mine":
         faulty.after["read"] = 1
     broker = await bench.serving(("sale_closed", handler), streams=faulty, max_attempts=2)
@@ -184,12 +185,10 @@ async def test_no_lost_request_or_reply_loses_an_event(bench, operation, when) -
     for name in names:
         await bus.emit("sale_closed", session_id=name)
     await bench.settled()
-    await bench.until(lambda: broker.busy == 0)
+    await bench.until(lambda: broker.busy == 0 and not any((*faulty.before.values(), *faulty.after.values())))
     assert set(handled) == {name for name in names if not name.startswith("poison")}
     letters = {letter.envelope.data["session_id"] for letter in await bench.letters(broker)}
     assert letters == {name for name in names if name.startswith("poison")}
-    assert not faulty.before.get(operation)
-    assert not faulty.after.get(operation)
 
 
 async def test_reply_to_a_read_that_was_lost_is_recovered_from_the_own_pending_list(bench) -> None:

@@ -178,7 +178,7 @@ async def test_documented_rights_suffice_on_a_cluster(servers, grants, bench) ->
     waiting = asyncio.create_task(streams.news({"sale_closed": "0-0", "member_created": "0-0"}))
     for event in ("sale_closed", "member_created"):
         await streams.append(event, {"data": b"{}"})
-    assert await waiting
+    assert (await waiting).grown
     assert {"sale_closed", "member_created"} <= {state.event for state in await streams.events()}
     await streams.close()
     await server.close()
