@@ -165,8 +165,10 @@ class Consumer:
         if self._crashed:
             return
         lane.accept(entries, claimed=claimed)
-        # In the next tick: before handlers take the loop, the intake's next request leaves, and the server works too.
-        asyncio.get_running_loop().call_soon(self._staff, lane)
+        if self.intake.looking:  # before handlers take the loop, its next request leaves, and the server works too
+            asyncio.get_running_loop().call_soon(self._staff, lane)
+        else:
+            self._staff(lane)
 
     def _staff(self, lane: Lane) -> None:
         """Give the lane one worker more while entries wait; look again once that one has begun.

@@ -97,6 +97,7 @@ class Doorbell:
         news = await self._listen(positions)
         unread = [event for event in news.grown if any(lane.unread for lane in self._by_event[event])]
         if not unread:
+            await asyncio.sleep(0)  # handlers first
             return news.grown
         await self._intake.look(self._lanes_of(unread))  # the entries come first, then we listen on
         ends = await self._streams.tails(unread)

@@ -65,7 +65,8 @@ class Intake:
         """Set when a request for new entries is about to leave; whoever keeps the loop busy gives way and resets it."""
         self.recall: Callable[[], None] = lambda: None
         """Has the reads that wait behind the doorbell come back, soon."""
-        self._looking = False
+        self.looking = False
+        """Set during a look around: more requests may be about to leave."""
         self._looks = 0
         self._looked = asyncio.Event()
         self.claimed = 0
@@ -84,7 +85,7 @@ class Intake:
     async def look(self, lanes: Iterable[Lane]) -> None:
         """Look at these lanes, and return when that is done."""
         self.stir(lanes)
-        over = self._looks + 1 + self._looking  # one that has begun may have passed them by
+        over = self._looks + 1 + self.looking  # one that has begun may have passed them by
         while self._looks < over:
             self._looked.clear()
             await self._looked.wait()
@@ -100,7 +101,7 @@ class Intake:
         failures = 0
         while not self._closing.is_set():
             self._news.clear()
-            self._looking = True
+            self.looking = True
             try:
                 await self._look_around()
                 if failures:
@@ -117,7 +118,7 @@ class Intake:
                 await self._clock.wait(pause_after(failures), self._closing)
                 continue
             finally:
-                self._looking = False
+                self.looking = False
                 self._looks += 1
                 self._looked.set()
             await self._clock.wait(self._until_next(), self._news)

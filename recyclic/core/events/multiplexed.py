@@ -194,15 +194,15 @@ class _Link(asyncio.Protocol):
 
     def send(self, commands: Sequence[tuple[Any, ...]]) -> asyncio.Future[list[Any]]:
         """Send commands with whatever else is sent in this tick of the loop; return their replies to come."""
-        if not self._flushing:
-            self._flushing = True
-            self._loop.call_soon(self._flush_tick)
         for words in commands:
             packed = hiredis.pack_command(words)
             self._unsent.append(packed)
             self._size += len(packed)
-        if self._size > CHUNK:
-            self._flush()
+        if not self._pending or self._size > CHUNK:
+            self._flush()  # an idle server begins at once
+        elif not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush_tick)
         future: asyncio.Future[list[Any]] = self._loop.create_future()
         self._pending.append(_Batch(future, len(commands), self._loop.time()))
         return future

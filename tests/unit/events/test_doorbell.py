@@ -10,7 +10,7 @@ from recyclic.core.events import multiplexed, streams
 from recyclic.core.events.doorbell import BEHIND
 from recyclic.core.events.event import Event
 
-pytestmark = pytest.mark.slow  # a server of each kind
+pytestmark = pytest.mark.slow  # a server of each kind; over TLS as a user with the documented rights
 
 PAIR = ("sale_closed", "paheko")
 NEVER = 600.0
@@ -29,7 +29,7 @@ class MemberCreated(Event):
     session_id: str
 
 
-@pytest.fixture(params=["redis", "valkey"])
+@pytest.fixture(params=["redis", "valkey", "tls"])
 def backend(request) -> str:
     return request.param
 
