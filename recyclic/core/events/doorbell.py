@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from recyclic.core.events.entries import Want, as_number
+from recyclic.core.events.entries import as_number
 from recyclic.core.events.intake import Intake
 from recyclic.core.events.lane import Lane
 from recyclic.core.events.port import News
@@ -58,6 +58,15 @@ class Doorbell:
         self._recent = dict.fromkeys(self._by_event)
         self._waiting = False
         self._returned = asyncio.Event()
+        self._heard: Mapping[str, str] | None = None
+
+    @property
+    def listening(self) -> Mapping[str, str] | None:
+        """Return, while news are waited for, where each stream was known to end; who finds it longer knows of news.
+
+        Empty while this waits for the intake; None while it has something to do itself.
+        """
+        return self._heard or ({} if self._heard == {} and self._intake.underway else None)
 
     async def run(self) -> None:
         """Listen, until the consumer closes or this is cancelled."""
@@ -71,7 +80,7 @@ class Doorbell:
                 positions.update(await self._next(positions))
                 failures = 0
             except Exception as error:  # noqa: BLE001 - this loop outlives whatever fails in it
-                positions = None
+                positions = self._heard = None
                 for lane in self._lanes:
                     lane.doubtful = True  # another server may answer now, which has not heard of our last acks
                 failures += 1
@@ -93,13 +102,13 @@ class Doorbell:
     async def _next(self, positions: Mapping[str, str]) -> dict[str, str]:
         """Wait for news and act on them; return the new positions of the streams that have grown."""
         if restless := [lane for lanes in self._chosen() for lane in lanes if lane.readable and not lane.calm]:
-            await self._intake.look(restless)  # afterwards, a read for them can wait behind the bell
+            await self._look(restless)  # afterwards, a read for them can wait behind the bell
         news = await self._listen(positions)
         unread = [event for event in news.grown if any(lane.unread for lane in self._by_event[event])]
         if not unread:
             await asyncio.sleep(0)  # handlers first
             return news.grown
-        await self._intake.look(self._lanes_of(unread))  # the entries come first, then we listen on
+        await self._look(self._lanes_of(unread))  # the entries come first, then we listen on
         ends = await self._streams.tails(unread)
         if any(ends[event] != news.grown[event] for event in unread):
             for lane in self._lanes_of(unread):
@@ -112,11 +121,11 @@ class Doorbell:
         listening = [(lane, (lane.pair, lane.room)) for lanes in self._chosen() for lane in lanes if lane.calm]
         for lane, _ in listening:
             lane.listening = True
-        self._waiting = True
+        self._waiting, self._heard = True, positions
         try:
             news = await self._streams.news(positions, self._consumer, [want for _, want in listening])
         finally:
-            self._waiting = False
+            self._waiting, self._heard = False, None
             for lane, _ in listening:
                 lane.listening = False
             self._returned.set()
@@ -138,6 +147,11 @@ class Doorbell:
             if lane.wanting:
                 self._intake.stir((lane,))
         return news
+
+    async def _look(self, lanes: Iterable[Lane]) -> None:
+        self._heard = {}
+        await self._intake.look(lanes)
+        self._heard = None
 
     def _chosen(self) -> list[list[Lane]]:
         """Return the lanes that are read behind the wait, by stream: those that grew last, each stream whole."""

@@ -77,6 +77,11 @@ class Intake:
         """Return whether a look around is to come."""
         return self._news.is_set()
 
+    @property
+    def underway(self) -> bool:
+        """Return whether a look around is to come or under way."""
+        return self.looking or self.stirred
+
     def stir(self, lanes: Iterable[Lane]) -> None:
         """Look at these lanes as soon as possible."""
         self._stirred.update(lanes)
