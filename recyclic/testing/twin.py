@@ -106,6 +106,7 @@ class _Names:
 class TwinWire:
     """A wire to both."""
 
+    pipes_behind = False
     scripts: Final[dict[str, str]] = {}
     """Scripts by their digests: a server may know one that the fake was never sent."""
 
@@ -126,10 +127,12 @@ class TwinWire:
         """See Wire. On the server only."""
         return await self._server.everywhere(words)
 
-    async def wait(self, command: Command) -> Any:
+    async def wait(self, commands: Sequence[Command]) -> list[Any]:
         """See Wire. Nothing waits on a twin: its transport has a bell, as the fake's has."""
-        [reply] = await self.run([command])
-        return reply
+        return await self.run(commands)
+
+    async def recall(self) -> None:
+        """See Wire."""
 
     def grown(self, key: str) -> None:
         """See Wire."""

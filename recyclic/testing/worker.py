@@ -182,7 +182,9 @@ class Life:
 
 
 class _Wire:
-    """Streams, with each operation passing its life's gate."""
+    """Streams, with each operation passing its life's gate; a read is one of its own, so that a fault can hit it."""
+
+    reads_behind = False
 
     def __init__(self, life: Life, streams: RedisStreams) -> None:
         self._life = life
