@@ -9,6 +9,7 @@ from fastapi import BackgroundTasks
 
 from recyclic import Event, ModuleBase
 from recyclic.testing import ANY, KitError, SettleError, StrictError, TraceError, boot_modules, faults
+from recyclic.testing.flow_record import outcomes
 
 
 class SaleClosed(Event):
@@ -230,6 +231,7 @@ async def test_a_delivery_can_be_doubled(host):
     async with host.act("close", faults.duplicate("sale_closed", "books")) as trace:
         await close(host)
     trace.emitted("entry_written").times(2)
+    assert [outcome.value for _, outcome in outcomes(trace.records)] == ["duplicated", "ok"]
 
 
 @pytest.mark.parametrize(

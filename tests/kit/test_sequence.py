@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recyclic.core.events.event import Envelope
@@ -76,6 +76,7 @@ WORDS = st.sampled_from(
 TEXTS = st.lists(st.text(max_size=5) | WORDS, max_size=6).map("".join)
 
 
+@settings(max_examples=40)
 @given(TEXTS)
 def test_no_text_leaves_its_line_or_means_something_to_mermaid(text):
     """Held against Mermaid's own grammar: a text ends at `;`, `#` and line ends; what follows is a new statement."""
@@ -89,6 +90,7 @@ def test_no_text_leaves_its_line_or_means_something_to_mermaid(text):
     assert not re.search(r":(?! |$)", without)
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(TEXTS, TEXTS, TEXTS, st.booleans()), max_size=4))
 def test_every_diagram_has_one_statement_a_line(messages):
     arrows = [Message(n, 0.0, text, a, b, failed) for n, (text, a, b, failed) in enumerate(messages) if a and b]
@@ -122,6 +124,7 @@ def test_the_picture_needs_no_other_file():
     assert set(re.findall(r"https?://[^\"]+", drawn)) == {"http://www.w3.org/2000/svg"}
 
 
+@settings(max_examples=40)
 @given(TEXTS, TEXTS)
 def test_any_text_makes_a_picture(text, name):
     shown = Sequence([name], [Message(1, 0.0, text, name, name, detail=text), Message(2, 0.5, text)])
