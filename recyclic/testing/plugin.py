@@ -187,9 +187,11 @@ def _keep(item: pytest.Item, host: ModuleHost, report: pytest.TestReport) -> Non
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Remove the folder of what is kept of failures where nothing was."""
+    from recyclic.testing.artefacts import RESULTS  # noqa: PLC0415 - kept out of the plugin's import
+
     if not hasattr(session.config, "workerinput"):
         with suppress(OSError):
-            (session.config.rootpath / "test-results").rmdir()
+            (session.config.rootpath / RESULTS).rmdir()
 
 
 @pytest.fixture
