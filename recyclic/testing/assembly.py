@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from recyclic.core.manifest import Manifest, check_manifest
 from recyclic.core.module_import import import_class
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from recyclic.config import Config
     from recyclic.core.events.event import Event
     from recyclic.core.module_base import ModuleBase
+    from recyclic.testing.plan import Plan
 
 Deps = Literal["stub", "direct", "all"]
 
@@ -79,6 +80,19 @@ def assemble(choice: Choice, config: Config) -> ModuleRegistry:
     for name, emits in _unknown_events(modules, shelf).items():
         modules[name] = spy_for(name, None, emits)
     return ModuleRegistry(modules.values())
+
+
+def settings_of(plan: Plan, registry: ModuleRegistry) -> dict[str, Mapping[str, Any]]:
+    """Return the settings of the modules that are booted for real.
+
+    Raises:
+        KitError: there are settings of a module that is not.
+    """
+    booted = {module.id for module in registry if not isinstance(module.instance, Spy)}
+    unknown = [name for name in plan.settings if name not in booted and not plan.spare_settings]
+    if unknown:
+        raise KitError(f"settings for {unknown[0]!r}: it is not booted{closest_name(unknown[0], sorted(booted))}")
+    return {name: table for name, table in plan.settings.items() if name in booted}
 
 
 def _shelf(config: Config) -> _Shelf:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import shutil
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 from recyclic.config import Config
 from recyclic.core.clock import Clock, SystemClock
 from recyclic.core.events.bus import EventBus
-from recyclic.testing.assembly import assemble
-from recyclic.testing.backends import OpenStreams, backend
+from recyclic.testing.assembly import assemble, settings_of
+from recyclic.testing.backends import backend
 from recyclic.testing.clients import SignedIn, client, levels_of
 from recyclic.testing.clock import VirtualClock
 from recyclic.testing.commits import heed_commits
 from recyclic.testing.databases import fresh_database
-from recyclic.testing.doubles import Spy
 from recyclic.testing.fault import Fault, delivery_now
 from recyclic.testing.journal import Journal
 from recyclic.testing.journal_file import JournalFile
+from recyclic.testing.lives import Lives
 from recyclic.testing.logs import plain_logs
 from recyclic.testing.matching import closest_name
 from recyclic.testing.plan import Plan
@@ -39,7 +38,7 @@ from recyclic.testing.worker import Life
 from recyclic.testing.workers.team import Team
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     import httpx
     from fastapi import FastAPI
@@ -79,11 +78,9 @@ class ModuleHost:
         self.life: Life
         self._loop = asyncio.get_running_loop()
         self._settling = Settling(self)
-        self._dead: list[Life] = []
-        self._open_streams: OpenStreams
+        self._lives = Lives(self)
         self.team = Team(self, plan.workers)
         self._paused: set[str] = set()
-        self._rebirth: asyncio.Task[None] | None = None
         self._clients: list[httpx.AsyncClient] = []
         self._acts = 0
         self._acting = ""
@@ -208,7 +205,7 @@ class ModuleHost:
             raise KitError("crash_worker() is for one process; here it is module_host.workers[0].kill()")
         self.journal.note("the worker is killed")
         self.die_and_restart()
-        await self._reborn_now()
+        await self._lives.next_begun()
 
     # What the rest of the kit uses.
 
@@ -220,7 +217,7 @@ class ModuleHost:
     @property
     def restarting(self) -> bool:
         """Whether a killed worker's successor is still being started."""
-        return self._rebirth is not None or bool(self.team.reviving)
+        return self._lives.are_between or bool(self.team.reviving)
 
     def work(self) -> Work:
         """Return what this process has under way."""
@@ -229,7 +226,7 @@ class ModuleHost:
     @property
     def has_died(self) -> bool:
         """Whether a worker of this host was killed: what it held is free when its lease is over."""
-        return bool(self._dead) or self.team.have_died
+        return self._lives.were_cut or self.team.have_died
 
     @property
     def timeline(self) -> str:
@@ -297,35 +294,7 @@ class ModuleHost:
 
     def die_and_restart(self) -> None:
         """Let the worker die now, and begin to start its successor."""
-        if self._rebirth is None:
-            self.life.cut()
-            self.journal.worker_died()
-            nobody = contextvars.Context()  # the successor is not the dying handler's child
-            self._rebirth = self._loop.create_task(self._reborn(self.life), context=nobody)
-
-    async def _reborn(self, dead: Life) -> None:
-        try:
-            await dead.bury()
-            self._dead.append(dead)
-            await self._begin_life()
-        except Exception as error:  # noqa: BLE001 - whatever a module's start raises, the test is told
-            self.strict.stillborn = error
-            self.journal.note(f"the fresh worker did not start: {type(error).__name__}: {error}")
-        finally:
-            self._rebirth = None
-            self.journal.changed()
-
-    async def _reborn_now(self) -> None:
-        if self._rebirth is not None:
-            await self._rebirth
-
-    async def _begin_life(self) -> None:
-        registry = assemble(self.plan.choice, self.plan.config)
-        life = Life(self, registry, self._open_streams(), consume=not self.team.workers)
-        await life.start()
-        self.life, self.registry = life, registry
-        for module_id in self._paused:
-            life.broker.pause(module_id)
+        self._lives.die_and_restart()
 
     # The life of the host itself.
 
@@ -340,26 +309,26 @@ class ModuleHost:
             secret_key=_SECRET,
             test_mode=True,
             modules={"enabled": [module.id for module in self.registry], "path": self.plan.config.modules.path},
-            module_settings=self._settings(),
+            module_settings=settings_of(self.plan, self.registry),
         )
         if self.journal.file is not None:
             stack.callback(self.journal.file.close)
-        self._open_streams = await stack.enter_async_context(backend(self.plan.backend).open())
+        self._lives.open_streams = await stack.enter_async_context(backend(self.plan.backend).open())
         stack.enter_context(self.watch.installed(self._loop))
         stack.enter_context(self.resources.installed(self._loop))
         stack.enter_context(heed_commits(self))
         stack.push_async_callback(self._end)
         stack.callback(self.strict.end)
         self.strict.begin()
-        await self._begin_life()
+        await self._lives.begin()
         await self._start_workers()
 
     async def _start_workers(self) -> None:
         if not self.team.workers:
             return
-        if not self._open_streams.url:
+        if not self._lives.open_streams.url:
             raise KitError("worker processes cannot meet on the fake: boot with backend='server'")
-        await self.team.start(self._open_streams.url)
+        await self.team.start(self._lives.open_streams.url)
 
     async def check(self) -> None:
         """Fail for what nobody asked for.
@@ -372,37 +341,24 @@ class ModuleHost:
             raise StrictError(failure_text("\n".join(problems), self.timeline))
 
     async def _end(self) -> None:
-        if self._rebirth is not None:
-            self._rebirth.cancel()
-            await asyncio.wait((self._rebirth,))
+        await self._lives.give_up()
         for one in self._clients:
             await one.aclose()
         await self.team.stop()
         if hasattr(self, "life"):
-            for life in (self.life, *self._dead):
-                if life not in self._dead or life.app.state:
-                    await life.end()
-
-    def _settings(self) -> dict[str, Mapping[str, Any]]:
-        booted = {module.id for module in self.registry if not isinstance(module.instance, Spy)}
-        unknown = [name for name in self.plan.settings if name not in booted and not self.plan.spare_settings]
-        if unknown:
-            raise KitError(f"settings for {unknown[0]!r}: it is not booted{closest_name(unknown[0], sorted(booted))}")
-        return {name: table for name, table in self.plan.settings.items() if name in booted}
+            await self._lives.end()
 
     async def _settled(self, title: str, start: int) -> None:
         __tracebackhide__ = True
         reading = await self._settling.settle(self.plan.patience.left)
         self.outstanding = tuple(reading.lines(self))
-        if reading.deaths:
-            story = story_text(f"timeline of {title}", self.journal.since(start), self.setting())
-            raise StrictError(failure_text("\n".join(reading.deaths), story))
-        if difference := self._open_streams.difference():
-            story = story_text(f"timeline of {title}", self.journal.since(start), self.setting())
-            raise StrictError(failure_text(difference, story))
-        if not reading.idle:
-            story = story_text(f"timeline of {title}", self.journal.since(start), self.setting())
-            raise SettleError(failure_text(f"{title} did not come to rest within {self.plan.patience}", story))
+        broken = "\n".join(reading.deaths) or self._lives.open_streams.difference()
+        if reading.idle and not broken:
+            return
+        story = story_text(f"timeline of {title}", self.journal.since(start), self.setting())
+        if broken:
+            raise StrictError(failure_text(broken, story))
+        raise SettleError(failure_text(f"{title} did not come to rest within {self.plan.patience}", story))
 
     @asynccontextmanager
     async def _faulty(self, active: Sequence[Fault], trace: Trace | None) -> AsyncIterator[None]:

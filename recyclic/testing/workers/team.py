@@ -42,7 +42,10 @@ class Team:
         self._url = url
         if isinstance(self._host.clock, VirtualClock):
             self._host.clock.on_advance = self._advance
-        await asyncio.gather(*(worker.start() for worker in self.workers))
+        started = await asyncio.gather(*(worker.start() for worker in self.workers), return_exceptions=True)
+        for failure in started:
+            if isinstance(failure, BaseException):
+                raise failure
 
     async def stop(self) -> None:
         """End all, in order."""

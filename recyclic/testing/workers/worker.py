@@ -143,10 +143,11 @@ class Worker:
             async with asyncio.timeout(BOOT_SECONDS):
                 await self._ready
         except TimeoutError:
-            self.condition = Condition.DEAD
-            self._signal(signal.SIGKILL)
-            self._bury()
+            self._give_up()
             raise KitError(f"{self} did not boot within {BOOT_SECONDS:g} s:\n{self.tail}") from None
+        except BaseException:
+            self._give_up()
+            raise
 
     async def stop(self) -> None:
         """End the process in order; one that does not end is killed. Paused ones go on for that."""
@@ -188,6 +189,12 @@ class Worker:
         text = self._log.read_text(errors="replace") if self._log and self._log.exists() else ""
         lines = text.splitlines()[-TAIL:] or ["it wrote nothing"]
         return "\n".join(f"  | {line}" for line in lines)
+
+    def _give_up(self) -> None:
+        """End a process that does not boot."""
+        self.condition = Condition.DEAD
+        self._signal(signal.SIGKILL)
+        self._bury()
 
     def _ended(self) -> None:
         """The process has ended, and nobody had asked for it."""
