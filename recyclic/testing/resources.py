@@ -36,7 +36,10 @@ class Opening:
 
 
 class ResourceWatch:
-    """Knows what is opened while a host lives by its modules, its handlers and its requests. One per host."""
+    """Knows what is opened while a host lives by its modules, its handlers and its requests. One per host.
+
+    A timer counts where their own code sets it, or has it set: a server's keep-alive of a connection is not theirs.
+    """
 
     def __init__(self, watch: TaskWatch) -> None:
         self._watch = watch
@@ -50,7 +53,7 @@ class ResourceWatch:
 
         def call_at(when: float, callback: Any, *args: Any, **options: Any) -> asyncio.TimerHandle:
             handle = plain(when, callback, *args, **options)
-            if self._is_ours() and getattr(callback, "__qualname__", "") not in _TASKS_OWN:
+            if self._is_ours() and getattr(callback, "__qualname__", "") not in _TASKS_OWN and creator(own=True):
                 self._timers = {other: at for other, at in self._timers.items() if _is_pending(other, loop)}
                 self._timers[handle] = self._opening()
             return handle

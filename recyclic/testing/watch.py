@@ -154,18 +154,26 @@ class TaskWatch:
         self._journal.changed()
 
 
-def creator(above: int = 2) -> str:
-    """Return the line that starts a task: the project's own one that is nearest, else the nearest outside asyncio."""
+_TURN = asyncio.Handle._run.__code__  # type: ignore[attr-defined]  # noqa: SLF001 - the loop's frame, to stop there
+
+
+def creator(above: int = 2, *, own: bool = False) -> str:
+    """Return the line that starts something: the project's own one that is nearest, else the nearest outside asyncio.
+
+    With `own` there is no other: empty where no code of the project's own is at work.
+    """
     frame: FrameType | None = sys._getframe(above)  # noqa: SLF001 - inspect.stack() reads files and is slow
     nearest = ""
     while frame is not None:
         name = frame.f_code.co_filename
+        if frame.f_code is _TURN:
+            break  # what is above started the loop, and not this
         if is_own_code(name):
             return f"{short_path(name)}:{frame.f_lineno}"
         if not nearest and "asyncio" not in name:
             nearest = f"{short_path(name)}:{frame.f_lineno}"
         frame = frame.f_back
-    return nearest
+    return "" if own else nearest
 
 
 class Door:
