@@ -154,7 +154,7 @@ class TaskWatch:
         self._journal.changed()
 
 
-_TURN = asyncio.Handle._run.__code__  # type: ignore[attr-defined]  # noqa: SLF001 - the loop's frame, to stop there
+_TURN = asyncio.Handle._run.__code__  # noqa: SLF001 - the loop's frame, to stop there
 
 
 def creator(above: int = 2, *, own: bool = False) -> str:
