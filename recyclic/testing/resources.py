@@ -85,16 +85,16 @@ class ResourceWatch:
     def note_socket(self, opened: socket.socket) -> None:
         """Hear that a socket is being made."""
         if self._is_ours():
-            self._sockets[opened] = self._opening()
+            self._sockets[opened] = self._opening(4)
 
     def _is_ours(self) -> bool:
         owner = current_owner()
         return owner is not None and owner.watch is self._watch
 
-    def _opening(self) -> Opening:
+    def _opening(self, above: int = 3) -> Opening:
         owner = current_owner()
         assert owner is not None
-        return Opening(owner, creator(3), _is_of_redis(sys._getframe(3)))  # noqa: SLF001 - as creator()
+        return Opening(owner, creator(above), _is_of_redis(sys._getframe(above)))  # noqa: SLF001 - as creator()
 
 
 def _is_pending(handle: asyncio.TimerHandle, loop: asyncio.AbstractEventLoop) -> bool:

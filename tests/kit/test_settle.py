@@ -95,20 +95,23 @@ async def test_what_the_clock_wakes_is_waited_for_whoever_owns_it(host):
 async def test_a_timer_counts_where_code_of_the_project_s_own_sets_it(host):
     """A server's keep-alive of a connection is set on behalf of a request, too, and is nobody's leak."""
     loop, handles = asyncio.get_running_loop(), []
+
+    def left():
+        return [text for kind, text in host.resources.left(loop) if kind == "timers"]
+
     names = {"loop": loop, "handles": handles}
     exec(compile("def keep_alive(): handles.append(loop.call_later(60, print))", "<server>", "exec"), names)
     with host.watch.owned_by("GET /", host.life, passing=True):
         loop.call_soon(names["keep_alive"])
         await asyncio.sleep(0)
         assert handles
-        assert host.resources.left(loop) == []
+        assert left() == []
         handles.append(loop.call_later(60, print))
-    [(kind, text)] = host.resources.left(loop)
-    assert kind == "timers"
+    [text] = left()
     assert text.endswith("by GET /")
     for handle in handles:
         handle.cancel()
-    assert host.resources.left(loop) == []
+    assert left() == []
 
 
 def test_a_test_s_own_timeout_does_not_count_once_someone_looks_at_it_by_hand():
