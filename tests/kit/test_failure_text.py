@@ -109,11 +109,11 @@ def test_what_does_not_come_to_rest_is_named_with_its_owner(kit):
             await module_host.http.post("/api/modules/till/close/a")
     """,
         "-o",
-        "recyclic_settle_within=0.5",
+        "recyclic_settle_within=3",
     )
     result.assert_outcomes(failed=1)
     assert block(result, "recyclic.testing.errors.SettleError") == [
-        "recyclic.testing.errors.SettleError: act 'close the till' did not come to rest within 0.5 s",
+        "recyclic.testing.errors.SettleError: act 'close the till' did not come to rest within 3 s",
         "",
         f"timeline of act 'close the till', on {backend(kit.backend).description}:",
         "  +0 s      POST /api/modules/till/close/a → 200",
