@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
+import unittest
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
+import recyclic
 from recyclic.testing.flow import FAULTS
 from recyclic.testing.strategies import Flow
 from tests.kit.test_host import BooksModule, TillModule
@@ -145,3 +150,13 @@ def test_a_failure_prints_a_seed_and_the_shortest_sequence_and_a_rerun_repeats_i
 
     assert steps(again) == steps(result)
     assert f"rerun: pytest {' '.join(command)}" in "\n".join(again.outlines)
+
+
+def test_the_documented_flow_runs_as_it_stands():
+    text = (Path(recyclic.__file__).parents[1] / "docs" / "testing.md").read_text(encoding="utf-8")
+    [block] = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "ClosingFlow" in block]
+    names: dict[str, Any] = {}
+    exec(block, names)
+    case = names["TestClosing"]
+    case.settings = settings(case.settings, max_examples=3)
+    assert unittest.TestResult.wasSuccessful(case("runTest").run())

@@ -104,7 +104,7 @@ class TestBackends:
     def test_an_unknown_one_is_refused(self, fake_kit):
         result = fake_kit.run(CLOSE, "--recyclic-redis=memory")
         assert result.ret == pytest.ExitCode.USAGE_ERROR
-        assert printed(result, "recyclic: unknown backend 'memory': use fake, server, container, or a URL")
+        assert printed(result, "recyclic: unknown backend 'memory': use fake, server, container, twin, or a URL")
 
     def test_a_url_where_nothing_answers_is_refused(self, fake_kit):
         result = fake_kit.run(CLOSE, "--recyclic-redis=unix:///nowhere.sock", backend=False)
