@@ -167,7 +167,25 @@ async def who_waits_for_news_is_told(streams: RedisStreams) -> None:
     waiting = asyncio.ensure_future(streams.news(seen))
     await asyncio.sleep(0)
     await streams.append("member_created", {"data": b"2"})
-    assert set(await waiting) == {"member_created"}
+    assert set((await waiting).grown) == {"member_created"}
+
+
+async def what_is_new_comes_with_the_news_where_it_can(streams: RedisStreams) -> None:
+    """Read behind the wait in the same round trip; a wait that is called back has read, too."""
+    await streams.ensure_groups([("sale_closed", "books")])
+    if not streams.reads_behind:
+        return
+    seen, want = await streams.tails(["sale_closed"]), (("sale_closed", "books"), 10)
+    waiting = asyncio.ensure_future(streams.news(seen, "reader", [want]))
+    await asyncio.sleep(0)
+    entry_id = await streams.append("sale_closed", {"data": b"1"})
+    news = await waiting
+    assert news.grown == {"sale_closed": entry_id}
+    assert [[entry.id for entry in entries or ()] for entries in news.read] == [[entry_id]]
+    waiting = asyncio.ensure_future(streams.news(news.grown, "reader", [want]))
+    while not waiting.done():
+        await streams.recall()
+    assert waiting.result() == ({}, [[]])
 
 
 PROMISES: Final[tuple[Promise, ...]] = (
@@ -185,6 +203,7 @@ PROMISES: Final[tuple[Promise, ...]] = (
     a_snapshot_says_what_is_unread_pending_and_scheduled,
     nothing_that_a_group_has_not_acked_is_trimmed,
     who_waits_for_news_is_told,
+    what_is_new_comes_with_the_news_where_it_can,
 )
 """All of them; each is given a transport to an empty Redis."""
 

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import re
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final
 
@@ -178,9 +178,7 @@ class TwinWire:
         key, words = command
         if not isinstance(fake, NoScriptError) or words[1] not in self.scripts:
             return fake
-        whole: Coroutine[Any, Any, list[Any]] = self._fake.run(
-            [self._comparison.translated((key, ("EVAL", self.scripts[words[1]], *words[2:])))]
-        )
+        whole = self._fake.run([self._comparison.translated((key, ("EVAL", self.scripts[words[1]], *words[2:])))])
         [reply] = await whole
         return reply
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -268,9 +268,9 @@ def slot_of(key: str) -> int:
     return int(key_slot(key.encode()))
 
 
-async def _together(coroutines: Iterable[Coroutine[Any, Any, Any]]) -> None:
+async def _together(awaitables: Iterable[Awaitable[Any]]) -> None:
     """Run to the end of all, then raise the first failure; one alone costs no task."""
-    waiting = list(coroutines)
+    waiting = list(awaitables)
     if len(waiting) == 1:
         await waiting[0]
         return

@@ -18,7 +18,7 @@ from recyclic.core.events.cancellation import ended
 from recyclic.core.events.takeover import NOTHING, reply_reader, take_over
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from recyclic.core.events.wire import Command, Words
 
@@ -59,12 +59,15 @@ class Multiplexed:
         self._opening: asyncio.Task[_Link] | None = None
         self._waiting: _Waiting | None = None
 
-    async def run(self, commands: Sequence[Command]) -> list[Any]:
-        """See Wire."""
+    def run(self, commands: Sequence[Command]) -> Awaitable[list[Any]]:
+        """See Wire. Sent at once where there is a link, with no coroutine in between: every emit comes through here."""
         link = self._link
         if link is None or not link.usable or link.full is not None:
-            link = await self._usable()
-        return await link.send([words for _, words in commands])
+            return self._run_later(commands)
+        return link.send(commands)
+
+    async def _run_later(self, commands: Sequence[Command]) -> list[Any]:
+        return await (await self._usable()).send(commands)
 
     async def atomically(self, commands: Sequence[Command]) -> list[Any]:
         """See Wire."""
@@ -148,7 +151,7 @@ class _Waiting(Multiplexed):
 
     async def _open(self) -> _Link:
         link = await super()._open()
-        [reply] = await link.send([("CLIENT", "ID")])
+        [reply] = await link.send([("", ("CLIENT", "ID"))])
         self.client_id = 0 if isinstance(reply, Exception) else int(reply)
         return link
 
@@ -192,9 +195,9 @@ class _Link(asyncio.Protocol):
         """Return whether commands can be sent: it is open, and this is the process that opened it."""
         return self._error is None and self._forks == _forks
 
-    def send(self, commands: Sequence[tuple[Any, ...]]) -> asyncio.Future[list[Any]]:
+    def send(self, commands: Sequence[Command]) -> asyncio.Future[list[Any]]:
         """Send commands with whatever else is sent in this tick of the loop; return their replies to come."""
-        for words in commands:
+        for _, words in commands:
             packed = hiredis.pack_command(words)
             self._unsent.append(packed)
             self._size += len(packed)

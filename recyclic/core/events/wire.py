@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any, Protocol
 
 from redis.asyncio import Redis
@@ -23,7 +23,7 @@ class Wire(Protocol):
 
     pipes_behind: bool
 
-    async def run(self, commands: Sequence[Command]) -> list[Any]:
+    def run(self, commands: Sequence[Command]) -> Awaitable[list[Any]]:
         """Send the commands together and return their replies, in order.
 
         Never sends anything twice: when the way to the server fails, each command may have run or not.

@@ -100,8 +100,8 @@ async def test_error_reply_stands_in_its_place(real) -> None:
 async def test_cancelled_caller_leaves_everybody_elses_replies_right(real) -> None:
     """Its reply still comes, and is nobody's."""
     for number in range(50):
-        doomed = asyncio.create_task(real.run(echo("doomed")))
-        kept = asyncio.create_task(real.run(echo(f"kept {number}")))
+        doomed = asyncio.ensure_future(real.run(echo("doomed")))
+        kept = asyncio.ensure_future(real.run(echo(f"kept {number}")))
         await asyncio.sleep(0)
         doomed.cancel()
         assert await kept == [f"kept {number}".encode()]
