@@ -101,6 +101,12 @@ class Reading:
         """The events of which some group has not read all."""
         return list(dict.fromkeys(event for (event, _), state in self.groups.items() if state.unread))
 
+    @property
+    def moving(self) -> list[str]:
+        """The events that some group has not read, or holds without a time set: a reply with them may be on its way."""
+        moving = [event for (event, _), state in self.groups.items() if not _scheduled(state)]
+        return list(dict.fromkeys(moving))
+
     def see(self, snapshot: Snapshot, host: ModuleHost) -> None:
         """Take over what a snapshot says about the groups of modules that are not paused, and about the workers."""
         self.groups = {
@@ -219,7 +225,7 @@ class Settling:
         clock = self._host.clock
         if not isinstance(clock, VirtualClock) or reading.active or reading.stuck:
             return
-        if reading.unread and await self._is_news_under_way(reading):
+        if reading.moving and await self._is_news_under_way(reading):
             return
         reading.work = self._host.work()
         dues = [work.due for work in reading.works if work.due is not None]
@@ -233,7 +239,7 @@ class Settling:
     async def _is_news_under_way(self, reading: Reading) -> bool:
         """Return whether a consumer that waits for news has not heard yet of what its groups have not read."""
         try:
-            ends = await self._host.life.tails(reading.unread)
+            ends = await self._host.life.tails(reading.moving)
         except RecyclicError:
             return False
         heard = [work.listening for work in reading.works if work.listening is not None]
