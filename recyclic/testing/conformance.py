@@ -223,7 +223,8 @@ def conformance_tests(*backends: str, only: tuple[Promise, ...] = PROMISES) -> C
     @pytest.mark.parametrize("promise", only, ids=lambda promise: promise.__name__)
     def test_conformance(name: str, promise: Promise) -> None:
         """The backend keeps this promise."""
-        asyncio.run(keeps(name, promise))
+        with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:  # nobody else's current loop
+            runner.run(keeps(name, promise))
 
     return test_conformance
 

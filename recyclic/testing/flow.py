@@ -93,7 +93,7 @@ class Flow(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self._runner = asyncio.Runner()
+        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)  # nobody else's current loop
         self._stack = AsyncExitStack()
         self._failure: BaseException | None = None
         self._pending: list[Fault] = []

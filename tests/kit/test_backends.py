@@ -19,6 +19,11 @@ test_the_fake_keeps_every_promise = conformance_tests("fake")
 test_a_server_keeps_every_promise = pytest.mark.slow(conformance_tests("server", "twin"))
 
 
+def run(coroutine):
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:  # nobody else's current loop
+        runner.run(coroutine)
+
+
 @pytest.fixture(scope="module")
 def container():
     """Redis in a container, where an engine can be reached; its absence is said, never hidden."""
@@ -32,7 +37,7 @@ def container():
 @pytest.mark.slow
 @pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
 def test_a_container_keeps_every_promise(container, promise):
-    asyncio.run(keeps(container, promise))
+    run(keeps(container, promise))
 
 
 @pytest.mark.slow
@@ -41,7 +46,7 @@ def test_a_url_keeps_every_promise(tmp_path_factory, monkeypatch):
     process = spawn_server(tmp_path_factory.mktemp("r"), persistent=False)
     try:
         for promise in PROMISES:
-            asyncio.run(keeps(process.url, promise))
+            run(keeps(process.url, promise))
     finally:
         process.stop()
 
@@ -51,7 +56,7 @@ def test_a_promise_that_is_broken_fails():
         assert await streams.beat("one") == {"one": 2}
 
     with pytest.raises(AssertionError):
-        asyncio.run(keeps("fake", broken))
+        run(keeps("fake", broken))
     with pytest.raises(KitError, match="name a backend"):
         conformance_tests()
 
