@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
+import traceback
+import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -250,6 +253,7 @@ class ContainerBackend(UrlBackend):
             container = RedisContainer(_IMAGE)
             container.start()
         except Exception as error:
+            _let_go_of(error)
             raise KitError(
                 f"no container with {_IMAGE} can be started: {type(error).__name__}: {error}. "
                 "Start Docker, or use --recyclic-redis=server"
@@ -257,6 +261,16 @@ class ContainerBackend(UrlBackend):
         atexit.register(container.stop)
         host, port = container.get_container_host_ip(), container.get_exposed_port(6379)
         super().__init__(f"redis://{host}:{port}/0", "container")
+
+
+def _let_go_of(error: BaseException | None) -> None:
+    """Close what docker's client left open where no engine answered; else some later test would be blamed for it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        while error is not None:
+            traceback.clear_frames(error.__traceback__)
+            error = error.__cause__ or error.__context__
+        gc.collect()
 
 
 def _client(url: str) -> Client:

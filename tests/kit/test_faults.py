@@ -8,6 +8,8 @@ from recyclic import ModuleBase
 from recyclic.testing import KitError, StrictError, boot_modules, faults
 from tests.kit.test_host import SHOP, BooksModule, TillModule, close
 
+pytestmark = pytest.mark.slow  # a host for each fault
+
 
 @pytest.fixture(params=["fake", pytest.param("server", marks=pytest.mark.slow)])
 def backend(request):

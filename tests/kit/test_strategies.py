@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,8 @@ from recyclic.testing import strategies
 from tests.unit.simulate.test_payloads import BalanceStruck, EverythingHappened
 
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+
+pytestmark = pytest.mark.slow  # hundreds of examples
 
 
 @given(payload=strategies.payload(EverythingHappened))
