@@ -21,6 +21,7 @@ BOOKS = {
 }
 """Accounting day → debits and credits by account, in cents; all was paid in cash."""
 
+pytestmark = pytest.mark.slow  # a month of notebooks
 EVERYTHING = pytest.mark.modules("caisse", "members", "barcodes", "paheko")
 
 

@@ -322,6 +322,7 @@ SOUND = st.tuples(
 )  # fmt: skip
 
 
+@pytest.mark.slow  # many notebooks
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.one_of(SOUND.map(list), st.lists(CELLS, max_size=9)), max_size=8))
 async def test_whatever_a_notebook_holds_each_line_is_booked_or_held(shop, sheet_of, rows):

@@ -213,6 +213,7 @@ SALES = st.lists(
 )
 
 
+@pytest.mark.slow  # many days
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sales=SALES, opening=st.integers(0, 10_000))
 async def test_whatever_is_sold_the_totals_are_those_of_the_tickets(shop, sales, opening):

@@ -99,6 +99,7 @@ async def test_after_a_cut_reply_the_outcome_is_unknown(server, client):
     assert len(server.entries()) == 1
 
 
+@pytest.mark.slow  # a real timeout
 async def test_after_a_timeout_the_outcome_is_unknown(server):
     client = PahekoClient(PahekoSettings(**server.settings, timeout=1))
     with server.locked(), pytest.raises(PahekoUnavailableError) as caught:

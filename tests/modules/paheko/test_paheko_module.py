@@ -173,6 +173,7 @@ async def remind(host):
     reminder.ask = ask
 
 
+@pytest.mark.slow  # hours of the kit's clock
 async def test_an_outage_of_hours_needs_nobody_and_no_dead_letter(host, server, close_till):
     server.refuse_connections()
     async with host.act("close the till", expect_errors=True) as trace:

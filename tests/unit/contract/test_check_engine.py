@@ -110,6 +110,7 @@ def test_module_that_does_not_exist_is_named_with_the_nearest(warm_parent):
         check(Config.build(), modules=["cais"], parent=warm_parent)
 
 
+@pytest.mark.slow  # a process of its own
 def test_named_module_is_checked_though_it_is_not_enabled(check_folder):
     report = check_folder(BROKEN / "RCY301_import_fails", modules=["attic"], select=["RCY3"])
     assert report.modules == ("attic",)
