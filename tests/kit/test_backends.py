@@ -122,7 +122,7 @@ def test_each_test_process_has_a_server_of_its_own(pytester):
         async with module_host.act() as trace:
             await module_host.http.post("/api/modules/till/close/a")
         trace.emitted("sale_closed").once()
-        folder = module_host._open_streams.url
+        folder = module_host._lives.open_streams.url
         with open(os.environ["SEEN"], "a") as file:
             file.write(f"{os.environ['PYTEST_XDIST_WORKER']} {folder.partition('?')[0]}\\n")
     """
