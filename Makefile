@@ -4,8 +4,6 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command 
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 WORKERS ?= 3
-# the whole suite waits for servers, browsers and processes: one more
-ALL_WORKERS ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-topologies test-fast drills soak check bench-bus bench-bus-shapes bench-bus-scale fix lock clean setup setup-test setup-bench
@@ -17,7 +15,7 @@ run: setup  ## the whole back office with sample data, on http://127.0.0.1:8000
 	@recyclic demo
 
 test: setup-test  ## every test: fake and real Redis, real browser, real processes
-	@python -m pytest -n $(ALL_WORKERS) --dist loadgroup
+	@python -m pytest -n $(WORKERS) --dist loadgroup
 
 test-topologies: setup-test  ## every test of the bus on TLS, Sentinels and a Cluster as well
 	@RECYCLIC_TOPOLOGIES=all python -m pytest -n $(WORKERS) tests/unit/events
