@@ -61,7 +61,7 @@ class Consumer:
         self._closing = asyncio.Event()
         self.intake = Intake(streams, clock, settings, self.name, self.lanes, self._closing, self._feed)
         self.worker.scheduled = self.intake.scheduled
-        self.doorbell = Doorbell(streams, clock, self.name, self.lanes, self.intake, self._closing, self._look)
+        self.doorbell = Doorbell(streams, clock, self.name, self.lanes, self.intake, self._closing)
         self.intake.recall = self._recall
         self._recalling: asyncio.Task[None] | None = None
         self._crashed = False
@@ -91,7 +91,7 @@ class Consumer:
 
     def wake(self) -> None:
         """Look at everything now, without being told that there is something."""
-        self._look()
+        self.intake.stir_all()
         self._recall()
         for lane in self.lanes:
             self._staff(lane)
@@ -139,11 +139,6 @@ class Consumer:
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         return task
-
-    def _look(self) -> None:
-        for lane in self.lanes:
-            lane.look()
-        self.intake.stir(self.lanes)
 
     def _recall(self) -> None:
         """Have the doorbell's reads come back: nobody else may read meanwhile."""

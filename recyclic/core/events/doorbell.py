@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import structlog
@@ -43,7 +43,6 @@ class Doorbell:
         lanes: Sequence[Lane],
         intake: Intake,
         closing: asyncio.Event,
-        wake: Callable[[], None],
     ) -> None:
         self._streams = streams
         self._clock = clock
@@ -51,7 +50,6 @@ class Doorbell:
         self._lanes = lanes
         self._intake = intake
         self._closing = closing
-        self._wake = wake
         self._by_event: dict[str, list[Lane]] = {}
         for lane in lanes:
             self._by_event.setdefault(lane.subscription.event, []).append(lane)
@@ -76,7 +74,7 @@ class Doorbell:
             try:
                 if positions is None:
                     positions = await self._streams.tails(self._by_event)
-                    self._wake()
+                    self._intake.stir_all()
                 positions.update(await self._next(positions))
                 failures = 0
             except Exception as error:  # noqa: BLE001 - this loop outlives whatever fails in it
@@ -138,7 +136,6 @@ class Doorbell:
         for (lane, (_, count)), entries in zip(listening, news.read, strict=True):
             if entries is None:
                 lane.look()
-                self._intake.stir((lane,))
             else:
                 self._intake.arrived(lane, count, entries)
                 event = lane.subscription.event

@@ -87,6 +87,12 @@ class Intake:
         self._stirred.update(lanes)
         self._news.set()
 
+    def stir_all(self) -> None:
+        """Look at everything as soon as possible, as if nobody had told what there is."""
+        for lane in self._lanes:
+            lane.look()
+        self.stir(self._lanes)
+
     async def look(self, lanes: Iterable[Lane]) -> None:
         """Look at these lanes, and return when that is done."""
         self.stir(lanes)
